@@ -1,0 +1,1 @@
+//! Formats and client of Duramen.

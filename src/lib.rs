@@ -1,0 +1,1 @@
+//! Duramen: a durable event log for one Linux machine.

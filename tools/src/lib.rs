@@ -1,0 +1,1 @@
+//! Tools that read segment and journal files.
