@@ -1,1 +1,3 @@
 //! Duramen: a durable event log for one Linux machine.
+
+pub mod io;
