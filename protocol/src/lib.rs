@@ -1,1 +1,15 @@
-//! Formats and client of Duramen.
+//! Duramen's formats: what goes over the wire and what lies on disk.
+//!
+//! - [`batch`]: Kafka's RecordBatch v2, the one format of records from wire to disk to wire.
+//! - [`files`]: the files of a partition, as Kafka writes them.
+//! - [`wire`]: bounded reading and writing of integers, which everything else is made of.
+//! - [`codes`]: error codes and what a client may do about them.
+//! - [`murmur2`](mod@murmur2): the hash that places a key on a partition.
+
+pub mod batch;
+pub mod codes;
+pub mod files;
+pub mod murmur2;
+pub mod wire;
+
+pub use files::topic_id::TopicId;
