@@ -76,6 +76,13 @@ pub enum Op {
     Allocate { file: FileId, at: u64, len: u64 },
     /// Sets the file's length and makes it durable.
     SetLen { file: FileId, len: u64 },
+    /// Puts `data` at byte `at` of the small file `path`, made when it is not there, cuts the file
+    /// behind it, and makes its data and size durable (its name needs [`Op::SyncDir`]). Not
+    /// atomic: a power cut may leave any mixture of sectors. For indexes, snapshots, checkpoints.
+    Store { path: PathBuf, at: u64, data: Vec<u8> },
+    /// Reads the small file `path` from byte `at` on, `max_len` bytes at most.
+    /// Output: [`Output::Bytes`].
+    Load { path: PathBuf, at: u64, max_len: u64 },
     /// Renames a file or a folder, replacing a file of that name.
     Rename { from: PathBuf, to: PathBuf },
     /// Removes a file.
@@ -104,6 +111,8 @@ pub enum Output {
     Opened { len: u64 },
     /// The block that was handed in, longer by what was read.
     Read(Block),
+    /// What [`Op::Load`] read; shorter than asked where the file ends.
+    Bytes(Vec<u8>),
     /// The names in a folder.
     Names(Vec<Name>),
 }
