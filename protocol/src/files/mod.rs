@@ -14,4 +14,11 @@
 //! | `leader-epoch-checkpoint` | where each leader epoch starts | `leader_epochs` |
 //! | `partition.metadata` | the topic's id | `partition_metadata` |
 
+//!
+//! Beside them stand the files that are Duramen's alone, under `.duramen/`: [`catalog`],
+//! [`checkpoint`] and [`journal`].
+
+pub mod catalog;
+pub mod checkpoint;
+pub mod journal;
 pub mod topic_id;
