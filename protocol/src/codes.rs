@@ -8,6 +8,9 @@
 //!   repeat it blindly;
 //! - *fatal*: nothing was applied, and the same request will fail again.
 //!
+//! The class is judged for our own client, not by what Kafka's do: Kafka's repeat a request to a topic
+//! that is not there, since their brokers learn late; ours knows at once.
+//!
 //! Kafka's numbers stay below [`OWN_CODES_START`]. Kafka clients never see ours:
 //! [`ErrorCode::for_kafka`] gives the nearest that they know.
 
@@ -57,8 +60,8 @@ codes! {
     UNKNOWN_SERVER_ERROR = -1, PerhapsApplied, "the server failed in an unexpected way";
     NONE = 0, Fatal, "success";
     OFFSET_OUT_OF_RANGE = 1, Fatal, "the offset is below the log's start or above its end";
-    CORRUPT_MESSAGE = 2, Retriable, "a batch does not match its checksum";
-    UNKNOWN_TOPIC_OR_PARTITION = 3, Retriable, "there is no such topic or partition";
+    CORRUPT_MESSAGE = 2, Fatal, "a batch does not match its checksum";
+    UNKNOWN_TOPIC_OR_PARTITION = 3, Fatal, "there is no such topic or partition";
     INVALID_FETCH_SIZE = 4, Fatal, "the fetch size is invalid";
     LEADER_NOT_AVAILABLE = 5, Retriable, "the partition has no leader at present";
     NOT_LEADER_OR_FOLLOWER = 6, Retriable, "another node owns the partition";
@@ -144,6 +147,10 @@ codes! {
     NOT_SUPPORTED = 10_006, Fatal, "the server does not know the request";
     PROTOCOL_ERROR = 10_007, Fatal, "the bytes are no frame of the protocol";
     CREDIT_EXCEEDED = 10_008, Fatal, "the client sent more than its credit";
+    FRAME_TOO_LARGE = 10_009, Fatal, "the frame is larger than the connection's limit";
+    UNKNOWN_SUBSCRIPTION = 10_010, Fatal, "the connection has no such subscription";
+    STORAGE_FAILED = 10_011, Retriable, "the disk has failed; nothing was appended";
+    CORRUPT_LOG = 10_012, Fatal, "the log is damaged at that offset";
 }
 
 impl ErrorCode {
@@ -171,7 +178,8 @@ impl ErrorCode {
     pub fn for_kafka(self) -> ErrorCode {
         match self {
             ErrorCode::PERHAPS_PERSISTED => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-            ErrorCode::STORAGE_FULL => ErrorCode::KAFKA_STORAGE_ERROR,
+            ErrorCode::STORAGE_FULL | ErrorCode::STORAGE_FAILED => ErrorCode::KAFKA_STORAGE_ERROR,
+            ErrorCode::CORRUPT_LOG => ErrorCode::CORRUPT_MESSAGE,
             ErrorCode::OVERLOADED => ErrorCode::THROTTLING_QUOTA_EXCEEDED,
             ErrorCode::SHUTTING_DOWN => ErrorCode::BROKER_NOT_AVAILABLE,
             ErrorCode::STALE_HANDLE => ErrorCode::UNKNOWN_TOPIC_ID,

@@ -5,11 +5,13 @@
 //! - [`wire`]: bounded reading and writing of integers, which everything else is made of.
 //! - [`codes`]: error codes and what a client may do about them.
 //! - [`murmur2`](mod@murmur2): the hash that places a key on a partition.
+//! - [`native`]: the frames and messages of the native protocol.
 
 pub mod batch;
 pub mod codes;
 pub mod files;
 pub mod murmur2;
+pub mod native;
 pub mod wire;
 
 pub use files::topic_id::TopicId;
