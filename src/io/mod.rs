@@ -26,11 +26,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub mod blocking;
 pub mod buffer;
 mod clock;
+mod errors;
+mod file;
+mod paths;
+mod probe;
+mod residency;
+mod transfer;
 
 pub use buffer::{Block, Slice};
 pub use clock::Now;
+pub use probe::{DirectIo, Probe, Setup, probe};
+
+/// Tells the owner of a disk that there are completions to poll for. Called from any thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Names an operation; the caller's choice, handed back with its completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,8 +72,8 @@ pub enum Op {
     /// Forgets `file`. Descriptors that `network` still holds stay usable.
     Close { file: FileId },
     /// Writes `data`, one slice behind the other, at byte `at`. On a [`Mode::Durable`] file `at`
-    /// and each slice's address and length are multiples of [`Disk::block_bytes`], and
-    /// completion means stable storage. On a [`Mode::Buffered`] file it means the page cache.
+    /// and each slice's length are multiples of [`Disk::block_bytes`], each slice's address is
+    /// one of [`buffer::ALIGNMENT`], and completion means stable storage. On a [`Mode::Buffered`] file it means the page cache.
     Write { file: FileId, at: u64, data: Vec<Slice> },
     /// Reads at byte `at` into the free room of `into` until it is full or the file ends.
     /// Output: [`Output::Read`].
@@ -160,8 +171,8 @@ pub trait Disk {
     /// Appends the completions since the last call to `out`. Never blocks.
     fn poll(&mut self, out: &mut Vec<Done>);
 
-    /// The unit of durable writes: a power of two, 4096 or more. Positions, lengths and
-    /// addresses of durable writes are multiples of it.
+    /// The unit of durable writes: a power of two, 4096 or more. Positions and lengths of
+    /// durable writes are multiples of it.
     fn block_bytes(&self) -> usize;
 
     /// Whether bytes `at..at + len` of `file` are all in the page cache, so that reading them

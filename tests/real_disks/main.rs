@@ -1,0 +1,6 @@
+//! What every real disk promises, asked of each of them.
+
+mod conformance;
+mod full;
+mod harness;
+mod model;
