@@ -24,8 +24,11 @@
 //!  28:8   base offset of the segment that holds it   36:8  its position there
 //!  44:8   log start offset
 //!  52:8   largest timestamp of that segment below the point, -1 for none
-//!  60:8   last offset of the batch with that timestamp, -1 for none
-//!  68:4   number of leader epochs, 12 bytes each: epoch 4, start offset 8
+//!  60:8   last offset of the first batch with that timestamp, -1 for none
+//!  68:8   timestamp of the last entry in that segment's time index, -1 for none
+//!  76:8   bytes since its last index entry
+//!  84:4   bytes of its index file      88:4  bytes of its time index file
+//!  92:4   number of leader epochs, 12 bytes each: epoch 4, start offset 8
 //!   :4    number of producers, then each
 //!
 //! producer
@@ -38,7 +41,9 @@
 
 use bytes::BufMut;
 
+use super::index_builder::IndexState;
 use super::journal::PartitionKey;
+use super::time_index::TimeEntry;
 use crate::TopicId;
 use crate::wire::{Reader, WireError};
 
@@ -75,8 +80,12 @@ pub struct PartitionRecord {
     pub segment_base: u64,
     pub position: u64,
     pub log_start: u64,
-    /// The largest timestamp in the segment below `position` and the last offset of its batch.
-    pub max_timestamp: Option<(i64, u64)>,
+    /// How to go on with the segment's indexes, which hold everything below `position`.
+    pub index: IndexState,
+    /// Bytes of the segment's index file.
+    pub index_len: u32,
+    /// Bytes of the segment's time index file.
+    pub time_index_len: u32,
     pub epochs: Vec<(u32, u64)>,
     pub producers: Vec<ProducerRecord>,
 }
@@ -206,9 +215,13 @@ impl PartitionRecord {
         out.put_u64_le(self.segment_base);
         out.put_u64_le(self.position);
         out.put_u64_le(self.log_start);
-        let (timestamp, offset) = self.max_timestamp.map_or((-1, u64::MAX), |m| m);
-        out.put_i64_le(timestamp);
-        out.put_u64_le(offset);
+        let largest = self.index.largest.unwrap_or(TimeEntry { timestamp: -1, offset: -1 });
+        out.put_i64_le(largest.timestamp);
+        out.put_i64_le(largest.offset);
+        out.put_i64_le(self.index.last_entry_timestamp);
+        out.put_u64_le(self.index.bytes_since_entry);
+        out.put_u32_le(self.index_len);
+        out.put_u32_le(self.time_index_len);
         out.put_u32_le(self.epochs.len() as u32);
         for (epoch, start) in &self.epochs {
             out.put_u32_le(*epoch);
@@ -228,7 +241,13 @@ impl PartitionRecord {
         let segment_base = reader.u64_le()?;
         let position = reader.u64_le()?;
         let log_start = reader.u64_le()?;
-        let (timestamp, offset) = (reader.i64_le()?, reader.u64_le()?);
+        let largest = TimeEntry { timestamp: reader.i64_le()?, offset: reader.i64_le()? };
+        let index = IndexState {
+            largest: (largest.offset >= 0).then_some(largest),
+            last_entry_timestamp: reader.i64_le()?,
+            bytes_since_entry: reader.u64_le()?,
+        };
+        let (index_len, time_index_len) = (reader.u32_le()?, reader.u32_le()?);
         let mut epochs = Vec::new();
         for _ in 0..reader.u32_le()? {
             epochs.push((reader.u32_le()?, reader.u64_le()?));
@@ -243,7 +262,9 @@ impl PartitionRecord {
             segment_base,
             position,
             log_start,
-            max_timestamp: (offset != u64::MAX).then_some((timestamp, offset)),
+            index,
+            index_len,
+            time_index_len,
             epochs,
             producers,
         })
@@ -303,7 +324,13 @@ mod tests {
                 segment_base: 900,
                 position: 4321,
                 log_start: 10,
-                max_timestamp: Some((1_700_000_000_000, 999)),
+                index: IndexState {
+                    largest: Some(TimeEntry { timestamp: 1_700_000_000_000, offset: 999 }),
+                    last_entry_timestamp: 1_600_000_000_000,
+                    bytes_since_entry: 77,
+                },
+                index_len: 16,
+                time_index_len: 12,
                 epochs: vec![(1, 0), (3, 500)],
                 producers: vec![ProducerRecord {
                     producer_id: 17,

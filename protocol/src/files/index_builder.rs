@@ -67,18 +67,23 @@ impl IndexBuilder {
     /// Counts the next batch of the segment, which starts at the byte `position`, and gives the
     /// entries it brings.
     pub fn add(&mut self, batch: &BatchHeader, position: u32) -> IndexEntries {
+        let end = TimeEntry { timestamp: batch.max_timestamp, offset: batch.last_offset() };
+        self.count(end, batch.size_in_bytes() as u64, position)
+    }
+
+    /// [`IndexBuilder::add`] for who knows the batch's largest timestamp, last offset and size.
+    pub fn count(&mut self, end: TimeEntry, size_in_bytes: u64, position: u32) -> IndexEntries {
         let state = &mut self.state;
-        if batch.max_timestamp > state.largest.map_or(NO_TIMESTAMP, |largest| largest.timestamp) {
-            state.largest =
-                Some(TimeEntry { timestamp: batch.max_timestamp, offset: batch.last_offset() });
+        if end.timestamp > state.largest.map_or(NO_TIMESTAMP, |largest| largest.timestamp) {
+            state.largest = Some(end);
         }
         let mut entries = IndexEntries::default();
         if state.bytes_since_entry > self.interval_bytes {
             state.bytes_since_entry = 0;
-            entries.offset = Some(OffsetEntry { offset: batch.last_offset(), position });
+            entries.offset = Some(OffsetEntry { offset: end.offset, position });
             entries.time = self.time_entry();
         }
-        self.state.bytes_since_entry += batch.size_in_bytes() as u64;
+        self.state.bytes_since_entry += size_in_bytes;
         entries
     }
 

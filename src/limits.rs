@@ -1,0 +1,57 @@
+//! The bounds of every queue, buffer and loop, in one place.
+
+/// The unit that arena blocks, groups and segment writes are multiples of, at least.
+pub const BLOCK_BYTES: usize = 4096;
+
+/// Memory for staged batches, a core.
+pub const ARENA_BYTES: usize = 32 << 20;
+
+/// Length of a journal file.
+pub const JOURNAL_FILE_BYTES: u64 = 8 << 20;
+/// Journal files that each core has at least.
+pub const JOURNAL_FILES_MIN: usize = 4;
+/// Bytes of all journal files of all cores: what a restart may have to replay.
+pub const JOURNAL_BYTES_TOTAL: u64 = 256 << 20;
+/// A group is closed when it holds this many bytes of batches. It bounds a small append's wait
+/// behind big ones.
+pub const GROUP_BYTES: usize = 1 << 20;
+
+/// A tail of this many durable bytes is worth a write to its segment.
+pub const MATERIALISE_BYTES: u64 = 256 << 10;
+/// The most that one write to a segment carries.
+pub const MATERIALISE_WRITE_BYTES: u64 = 1 << 20;
+/// Writes to segments in flight, a core.
+pub const MATERIALISE_IN_FLIGHT: usize = 2;
+
+/// The least by which a segment's reserved space grows.
+pub const RESERVE_BYTES_MIN: u64 = 256 << 10;
+/// The most by which it grows.
+pub const RESERVE_BYTES_MAX: u64 = 32 << 20;
+
+/// Operations of a checkpoint in flight.
+pub const CHECKPOINT_IN_FLIGHT: usize = 16;
+/// After the disk was full: how long until space is asked for again.
+pub const FULL_RETRY_MS: u64 = 200;
+
+/// Reads from files in flight, a core.
+pub const READS_IN_FLIGHT: usize = 8;
+/// The most that one read from a file brings, unless a single batch is larger.
+pub const READ_BYTES: usize = 1 << 20;
+/// Bytes of index files kept in memory, a core.
+pub const INDEX_CACHE_BYTES: usize = 16 << 20;
+/// Sealed segments kept open, a core.
+pub const SEALED_OPEN: usize = 512;
+/// The most memory of a tail that one answer may hold on to.
+pub const PINNED_BYTES: usize = 256 << 10;
+
+/// Largest `max.message.bytes` for an arena and journal files of these sizes: a quarter of the
+/// arena, half of a journal file, less what entry and group add.
+pub const fn max_message_bytes(arena_bytes: usize, journal_file_bytes: u64) -> u64 {
+    let arena = arena_bytes as u64 / 4;
+    let journal = journal_file_bytes / 2;
+    let least = if arena < journal { arena } else { journal };
+    least - 2 * BLOCK_BYTES as u64
+}
+
+const _: () = assert!(max_message_bytes(ARENA_BYTES, JOURNAL_FILE_BYTES) > 1_048_588);
+const _: () = assert!(MATERIALISE_WRITE_BYTES >= MATERIALISE_BYTES);

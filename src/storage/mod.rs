@@ -1,0 +1,6 @@
+//! Storage: one core's partitions on its disk.
+
+mod arena;
+pub mod names;
+mod producers;
+mod tail;
