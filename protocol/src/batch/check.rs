@@ -157,7 +157,7 @@ pub fn check_produce(bytes: &[u8], limits: &ProduceLimits) -> Result<BatchHeader
         return Err(ProduceError::TrailingBytes(bytes.len() - size));
     }
     let codec = check_header(&header)?;
-    let view = BatchView::parse(bytes).map_err(ProduceError::Batch)?;
+    view.check_crc().map_err(ProduceError::Batch)?;
     match codec {
         Codec::None => check_records(view.record_bytes(), &header, limits)?,
         _ => check_timestamp(header.count, header.max_timestamp, limits)?,

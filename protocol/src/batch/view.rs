@@ -23,12 +23,18 @@ impl<'a> BatchView<'a> {
     /// [`BatchError::Truncated`] if the batch goes on beyond `bytes`, otherwise what is wrong.
     pub fn parse(bytes: &'a [u8]) -> Result<BatchView<'a>, BatchError> {
         let view = BatchView::parse_unhashed(bytes)?;
-        let (stored, computed) =
-            (view.header.crc, crc32c::crc32c(&view.bytes[layout::ATTRIBUTES..]));
-        if stored != computed {
-            return Err(BatchError::Crc { stored, computed });
-        }
+        view.check_crc()?;
         Ok(view)
+    }
+
+    /// Hashes the batch and compares with what its header says.
+    ///
+    /// # Errors
+    /// [`BatchError::Crc`].
+    pub fn check_crc(&self) -> Result<(), BatchError> {
+        let (stored, computed) =
+            (self.header.crc, crc32c::crc32c(&self.bytes[layout::ATTRIBUTES..]));
+        if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
     }
 
     /// Like [`BatchView::parse`] but for the CRC, for bytes that have been checked before.
