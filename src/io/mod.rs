@@ -30,6 +30,7 @@ pub mod blocking;
 pub mod buffer;
 mod clock;
 mod errors;
+pub mod fake;
 mod file;
 mod paths;
 mod probe;
