@@ -143,25 +143,18 @@ impl<'a> Reader<'a> {
     /// Reads an unsigned variable-length integer of at most 5 bytes.
     #[inline]
     pub fn unsigned_varint(&mut self) -> Result<u32, WireError> {
-        // Nearly all are one byte: lengths and deltas are small.
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u32::from(byte))
-            }
-            _ => self.long_varint(5, u32::MAX as u64).map(|value| value as u32),
+        match self.short_varint() {
+            Some(value) => Ok(value),
+            None => self.long_varint(5, u32::MAX as u64).map(|value| value as u32),
         }
     }
 
     /// Reads an unsigned variable-length integer of at most 10 bytes.
     #[inline]
     pub fn unsigned_varlong(&mut self) -> Result<u64, WireError> {
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u64::from(byte))
-            }
-            _ => self.long_varint(10, u64::MAX),
+        match self.short_varint() {
+            Some(value) => Ok(u64::from(value)),
+            None => self.long_varint(10, u64::MAX),
         }
     }
 
@@ -175,6 +168,22 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn varlong(&mut self) -> Result<i64, WireError> {
         self.unsigned_varlong().map(unzigzag64)
+    }
+
+    /// One or two bytes, as nearly all are: lengths and deltas are small.
+    #[inline]
+    fn short_varint(&mut self) -> Option<u32> {
+        match self.bytes[self.at..] {
+            [low, ..] if low < 0x80 => {
+                self.at += 1;
+                Some(u32::from(low))
+            }
+            [low, high, ..] if high < 0x80 => {
+                self.at += 2;
+                Some(u32::from(low & 0x7f) | u32::from(high) << 7)
+            }
+            _ => None,
+        }
     }
 
     fn long_varint(&mut self, max_bytes: usize, max: u64) -> Result<u64, WireError> {
