@@ -342,6 +342,38 @@ fn reserved_space_is_no_durable_length() {
     assert!(lengths.contains(&0) && lengths.contains(&8192) && lengths.len() > 2);
 }
 
+#[test]
+fn a_store_is_durable_but_not_atomic() {
+    let store = |at, fill| Op::Store { path: "/d/s".into(), at, data: vec![fill; 2048] };
+    let mut outcomes = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let mut driver = Driver::new(seed);
+        driver.fake.make_dirs("/d");
+        driver.run(store(2048, 1)).unwrap();
+        driver.sync_dir("/d");
+        let found = driver.fake.crash(seed).read_volatile("/d/s").unwrap();
+        assert_eq!(sectors(&found), [0, 0, 0, 0, 1, 1, 1, 1]);
+        let again = driver.start(store(0, 2));
+        outcomes.insert(sectors(&driver.fake.crash(seed).read_volatile("/d/s").unwrap()));
+        driver.finish(again).unwrap();
+        assert_eq!(driver.fake.crash(seed).read_volatile("/d/s").unwrap(), [2; 2048]);
+        let loaded = driver.run(Op::Load { path: "/d/s".into(), at: 2000, max_len: 99 }).unwrap();
+        assert!(matches!(loaded, Output::Bytes(bytes) if bytes == [2; 48]));
+    }
+    assert!(outcomes.len() > 10, "{outcomes:?}");
+    assert!(outcomes.iter().all(|found| found.len() == 4 || found[4..] == [1; 4]));
+}
+
+#[test]
+fn a_store_on_a_full_disk_is_refused() {
+    let mut driver = Driver::new(1);
+    driver.fake.set_capacity(Some(4096));
+    let store = |len| Op::Store { path: "/s".into(), at: 0, data: vec![1; len] };
+    driver.run(store(100)).unwrap();
+    assert_eq!(driver.run(store(4097)).unwrap_err().kind, ErrorKind::Full);
+    assert_eq!(driver.fake.read_volatile("/s").unwrap(), [1; 100]);
+}
+
 // ---- power cuts: names ----
 
 #[test]

@@ -18,6 +18,8 @@ pub enum Kind {
     SyncDir,
     Allocate,
     SetLen,
+    Store,
+    Load,
     Rename,
     Unlink,
     MakeDir,
@@ -27,7 +29,7 @@ pub enum Kind {
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 15;
 
     pub fn of(op: &Op) -> Kind {
         match op {
@@ -39,6 +41,8 @@ impl Kind {
             Op::SyncDir { .. } => Kind::SyncDir,
             Op::Allocate { .. } => Kind::Allocate,
             Op::SetLen { .. } => Kind::SetLen,
+            Op::Store { .. } => Kind::Store,
+            Op::Load { .. } => Kind::Load,
             Op::Rename { .. } => Kind::Rename,
             Op::Unlink { .. } => Kind::Unlink,
             Op::MakeDir { .. } => Kind::MakeDir,
@@ -56,13 +60,15 @@ impl Kind {
             Kind::Read => "read",
             Kind::Sync => "sync",
             Kind::SyncDir => "sync folder",
-            Kind::Allocate => "reserve space in",
+            Kind::Allocate => "allocate space in",
             Kind::SetLen => "set the length of",
+            Kind::Store => "store",
+            Kind::Load => "load",
             Kind::Rename => "rename",
             Kind::Unlink => "remove",
             Kind::MakeDir => "make folder",
             Kind::RemoveDir => "remove folder",
-            Kind::List => "list",
+            Kind::List => "list folder",
         }
     }
 }

@@ -51,6 +51,10 @@ impl Landing {
         Landing { runs: vec![(range, true)], whole: true }
     }
 
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// All, nothing, a first part, or any sectors; with `garbage`, now and then a sector that
     /// holds neither the old bytes nor the new.
     pub fn torn(range: Range<u64>, garbage: bool, rng: &mut Rng) -> Landing {
@@ -119,7 +123,7 @@ impl File {
             self.stable.adopt(&self.cached, run.clone());
             self.clean(run.clone());
         }
-        if landing.whole {
+        if landing.whole && !bytes.is_empty() {
             self.stable_len = self.stable_len.max(at + bytes.len() as u64);
         }
     }

@@ -9,23 +9,62 @@ use fastrand::Rng;
 
 use super::faults::{Hold, Kind};
 use super::file::Landing;
-use super::tree::{NodeId, Refusal, Tree};
+use super::tree::{NodeId, Refusal, Tree, View};
 use crate::io::{Block, ErrorKind, FileId, Mode, Slice, Token};
 
 /// What an operation changes. It can be applied to a copy of the tree as well, and in part.
 #[derive(Clone)]
 pub(super) enum Effect {
     Nothing,
-    Create { path: PathBuf },
-    Write { node: NodeId, durable: bool, at: u64, data: Vec<Slice> },
-    Sync { node: NodeId, stamp: u64, len: u64 },
-    SyncDir { path: PathBuf, stamp: u64 },
-    Allocate { node: NodeId, durable: bool, at: u64, len: u64 },
-    SetLen { node: NodeId, durable: bool, len: u64 },
-    Rename { from: PathBuf, to: PathBuf },
-    Unlink { path: PathBuf },
-    MakeDir { path: PathBuf },
-    RemoveDir { path: PathBuf },
+    Create {
+        path: PathBuf,
+    },
+    Write {
+        node: NodeId,
+        durable: bool,
+        at: u64,
+        data: Vec<Slice>,
+    },
+    Sync {
+        node: NodeId,
+        stamp: u64,
+        len: u64,
+    },
+    SyncDir {
+        path: PathBuf,
+        stamp: u64,
+    },
+    Allocate {
+        node: NodeId,
+        durable: bool,
+        at: u64,
+        len: u64,
+    },
+    SetLen {
+        node: NodeId,
+        durable: bool,
+        len: u64,
+    },
+    /// `node` is the file that was there at submission.
+    Store {
+        node: Option<NodeId>,
+        path: PathBuf,
+        at: u64,
+        data: Vec<u8>,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Unlink {
+        path: PathBuf,
+    },
+    MakeDir {
+        path: PathBuf,
+    },
+    RemoveDir {
+        path: PathBuf,
+    },
 }
 
 /// What an operation answers besides its success.
@@ -34,6 +73,7 @@ pub(super) enum Answer {
     Open { file: FileId, path: PathBuf, mode: Mode },
     Close { file: FileId },
     Read { node: NodeId, at: u64, into: Block },
+    Load { node: Option<NodeId>, path: PathBuf, at: u64, max_len: u64 },
     List { path: PathBuf },
 }
 
@@ -46,7 +86,7 @@ pub(super) struct Flight {
     pub answer: Answer,
     pub fault: Option<ErrorKind>,
     pub holds: Vec<Hold>,
-    /// CRC of a write's bytes at its submission.
+    /// CRC of the bytes of a write or a store at its submission.
     pub checksum: u32,
 }
 
@@ -58,6 +98,7 @@ impl Effect {
             | Effect::Sync { node, .. }
             | Effect::Allocate { node, .. }
             | Effect::SetLen { node, .. } => Some(*node),
+            Effect::Store { node, .. } => *node,
             _ => None,
         }
     }
@@ -103,11 +144,38 @@ impl Effect {
                 }
                 Ok(())
             }
+            Effect::Store { at, data, .. } => {
+                self.store(tree, stamp, &Landing::whole(store_range(*at, data)), rng)
+            }
             Effect::Rename { from, to } => tree.rename(from, to, stamp),
             Effect::Unlink { path } => tree.unlink(path, stamp),
             Effect::MakeDir { path } => tree.make_dir(path, stamp),
             Effect::RemoveDir { path } => tree.remove_dir(path, stamp, None),
         }
+    }
+
+    /// A store, as far as it lands. Only a whole one is durable, and cuts the file for certain.
+    pub fn store(
+        &self,
+        tree: &mut Tree,
+        stamp: u64,
+        landing: &Landing,
+        rng: &mut Rng,
+    ) -> Result<(), Refusal> {
+        let Effect::Store { path, at, data, .. } = self else { return Ok(()) };
+        tree.create(path, stamp)?;
+        let Some(node) = tree.find(path, View::Cached) else { return Ok(()) };
+        let range = store_range(*at, data);
+        tree.check_room(node, range.clone())?;
+        let Some(file) = tree.file_mut(node) else { return Ok(()) };
+        file.write_buffered(*at, data, stamp, landing, rng);
+        if landing.is_whole() || rng.bool() {
+            file.set_len(range.end);
+        }
+        if landing.is_whole() {
+            file.sync(stamp, range.end);
+        }
+        Ok(())
     }
 
     /// A write, as far as it lands.
@@ -136,6 +204,7 @@ impl Flight {
     pub fn node(&self) -> Option<NodeId> {
         match &self.answer {
             Answer::Read { node, .. } => Some(*node),
+            Answer::Load { node, .. } => *node,
             _ => self.effect.node(),
         }
     }
@@ -185,6 +254,12 @@ impl Flight {
             (_, Answer::Read { node, at, into }) => {
                 span(node, *at..at.saturating_add(into.room() as u64), Access::Look)
             }
+            (_, Answer::Load { node: Some(node), at, max_len, .. }) => {
+                span(node, *at..at.saturating_add(*max_len), Access::Look)
+            }
+            (Effect::Store { node: Some(node), at, .. }, _) => {
+                span(node, *at..u64::MAX, Access::Change)
+            }
             (Effect::Write { node, at, data, .. }, _) => {
                 span(node, write_range(*at, data), Access::Change)
             }
@@ -201,10 +276,14 @@ impl Flight {
                 vec![place(from, true, true), place(to, true, true)]
             }
             Effect::RemoveDir { path } => vec![place(path, true, true)],
-            Effect::Unlink { path } => vec![place(path, true, false)],
+            Effect::Unlink { path } | Effect::Store { path, .. } => {
+                vec![place(path, true, false)]
+            }
             Effect::MakeDir { path } => vec![place(path, false, false)],
             _ => match &self.answer {
-                Answer::Open { path, .. } => vec![place(path, false, false)],
+                Answer::Open { path, .. } | Answer::Load { path, .. } => {
+                    vec![place(path, false, false)]
+                }
                 _ => Vec::new(),
             },
         }
@@ -264,6 +343,11 @@ impl Place<'_> {
 /// The bytes of the file that a write covers.
 pub(super) fn write_range(at: u64, data: &[Slice]) -> Range<u64> {
     at..at + data.iter().map(|slice| slice.len() as u64).sum::<u64>()
+}
+
+/// The bytes of the file that a store covers.
+pub(super) fn store_range(at: u64, data: &[u8]) -> Range<u64> {
+    at..at + data.len() as u64
 }
 
 /// CRC of a write's bytes.

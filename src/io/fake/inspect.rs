@@ -18,7 +18,9 @@ pub struct Counters {
     /// Writes into the page cache, and their bytes.
     pub buffered_writes: u64,
     pub buffered_bytes: u64,
-    /// Bytes read.
+    /// Bytes of small files stored.
+    pub stored_bytes: u64,
+    /// Bytes read, or loaded from small files.
     pub read_bytes: u64,
 }
 
@@ -30,6 +32,9 @@ impl Counters {
 
     pub(super) fn count(&mut self, flight: &Flight) {
         self.ops[flight.kind as usize] += 1;
+        if let Effect::Store { data, .. } = &flight.effect {
+            self.stored_bytes += data.len() as u64;
+        }
         let Effect::Write { durable, data, .. } = &flight.effect else { return };
         let bytes: u64 = data.iter().map(|slice| slice.len() as u64).sum();
         let (writes, total) = if *durable {
@@ -177,6 +182,7 @@ impl Fake {
             Ok(Output::Nothing) => 1,
             Ok(Output::Opened { len }) => *len,
             Ok(Output::Read(block)) => u64::from(crc32c::crc32c(block)),
+            Ok(Output::Bytes(bytes)) => u64::from(crc32c::crc32c(bytes)),
             Ok(Output::Names(names)) => names.len() as u64,
             Err(error) => 1 << 32 | error.kind as u64,
         });

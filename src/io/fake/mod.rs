@@ -27,7 +27,7 @@
 //! `inspect` is for tests to look and meddle.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 
@@ -296,6 +296,11 @@ impl Fake {
                 let landing = Landing::torn(range, false, &mut self.rng);
                 flight.effect.land(&mut self.tree, self.stamp, &landing, &mut self.rng);
             }
+            Effect::Store { at, data, .. } => {
+                let landing = Landing::torn(flight::store_range(*at, data), false, &mut self.rng);
+                // It fails in either case.
+                let _ = flight.effect.store(&mut self.tree, self.stamp, &landing, &mut self.rng);
+            }
             Effect::Sync { node, stamp, .. } => {
                 if let Some(file) = self.tree.file_mut(*node) {
                     file.fail_sync(*stamp, &mut self.rng);
@@ -325,6 +330,7 @@ impl Fake {
                 self.counters.read_bytes += n as u64;
                 Ok(Output::Read(into))
             }
+            Answer::Load { path, at, max_len, .. } => self.load(&path, at, max_len),
             Answer::List { path } => self.tree.list(&path).map(Output::Names),
         }
     }
@@ -333,13 +339,23 @@ impl Fake {
         let node = self.tree.find(&path, View::Cached);
         let found = node.and_then(|node| Some((node, self.tree.file_mut(node)?)));
         let Some((node, content)) = found else {
-            let reason = "no such file".to_string();
-            return Err(Refusal { kind: ErrorKind::NotFound, reason });
+            return Err(no_file());
         };
         content.handles += 1;
         let len = content.len();
         self.handles.insert(file, Handle { node, mode, path, closing: false });
         Ok(Output::Opened { len })
+    }
+
+    fn load(&mut self, path: &Path, at: u64, max_len: u64) -> Result<Output, Refusal> {
+        let node = self.tree.find(path, View::Cached);
+        let Some(file) = node.and_then(|node| self.tree.file(node)) else {
+            return Err(no_file());
+        };
+        let mut bytes = vec![0; file.len().saturating_sub(at).min(max_len) as usize];
+        file.read(at, &mut bytes);
+        self.counters.read_bytes += bytes.len() as u64;
+        Ok(Output::Bytes(bytes))
     }
 
     fn forget(&mut self, file: FileId) {
@@ -356,6 +372,10 @@ impl Fake {
         users.extend(self.ghosts.iter().filter_map(Effect::node));
         self.tree.collect(&users);
     }
+}
+
+fn no_file() -> Refusal {
+    Refusal { kind: ErrorKind::NotFound, reason: "no such file".to_string() }
 }
 
 impl Disk for Fake {

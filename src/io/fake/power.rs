@@ -162,15 +162,19 @@ impl Flight {
     }
 }
 
-/// Does as much of an effect as chance has it.
+/// Does as much of an effect as chance has it. Whether one is refused makes no difference to a
+/// disk without power.
 fn tear(effect: &Effect, tree: &mut Tree, stamp: u64, garbage: bool, rng: &mut Rng) {
     match effect {
         Effect::Write { at, data, .. } => {
             let landing = Landing::torn(flight::write_range(*at, data), garbage, rng);
             effect.land(tree, stamp, &landing, rng);
         }
+        Effect::Store { at, data, .. } => {
+            let landing = Landing::torn(flight::store_range(*at, data), garbage, rng);
+            let _ = effect.store(tree, stamp, &landing, rng);
+        }
         Effect::RemoveDir { path } => {
-            // Whether it was refused makes no difference to a disk without power.
             let _ = tree.remove_dir(path, stamp, Some(rng));
         }
         effect => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::faults::Kind;
 use super::flight::{self, Answer, Effect, Flight};
-use super::tree::NodeId;
+use super::tree::{NodeId, View};
 use super::{Fake, Handle};
 use crate::io::buffer::ALIGNMENT;
 use crate::io::{FileId, Mode, Op, Slice, Token};
@@ -21,6 +21,7 @@ impl Fake {
         let kind = Kind::of(&op);
         let checksum = match &op {
             Op::Write { data, .. } => flight::checksum(data),
+            Op::Store { data, .. } => crc32c::crc32c(data),
             _ => 0,
         };
         let (path, effect, answer) = self.parts(op);
@@ -57,6 +58,14 @@ impl Fake {
             Op::SetLen { file, len } => {
                 let (node, durable, path) = self.writable(file, Kind::SetLen);
                 named(path, Effect::SetLen { node, durable, len })
+            }
+            Op::Store { path, at, data } => {
+                let node = self.tree.find(&path, View::Cached);
+                named(path.clone(), Effect::Store { node, path, at, data })
+            }
+            Op::Load { path, at, max_len } => {
+                let node = self.tree.find(&path, View::Cached);
+                (path.clone(), Effect::Nothing, Answer::Load { node, path, at, max_len })
             }
             Op::Rename { from, to } => named(from.clone(), Effect::Rename { from, to }),
             Op::Unlink { path } => named(path.clone(), Effect::Unlink { path }),
