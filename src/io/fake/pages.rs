@@ -36,6 +36,8 @@ impl Pages {
             let zero = *piece == ZEROES[..piece.len()];
             if zero && piece.len() == ZEROES.len() {
                 self.pages.remove(&page);
+            } else if let Ok(whole) = Page::try_from(piece) {
+                self.pages.insert(page, Arc::new(whole));
             } else if !zero || self.pages.contains_key(&page) {
                 let to = self.pages.entry(page).or_insert_with(|| Arc::new(ZEROES));
                 Arc::make_mut(to)[within].copy_from_slice(piece);
