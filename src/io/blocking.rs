@@ -96,6 +96,10 @@ impl Blocking {
         self.in_flight
     }
 
+    pub(super) fn file(&self, file: FileId) -> Option<&Arc<OpenFile>> {
+        self.files.get(&file)
+    }
+
     fn hand_back(&mut self, finished: Vec<Finished>, out: &mut Vec<Done>) {
         self.in_flight -= finished.len();
         for Finished { token, result } in finished {

@@ -272,6 +272,20 @@ fn hundreds_in_flight_complete_once_each() {
 }
 
 #[test]
+fn more_than_a_ring_holds_complete_once_each() {
+    on_each_disk(async |bench: &mut Bench| {
+        let (file, _) = bench.open("read", Mode::Buffered).await;
+        bench.ok(Op::Write { file, at: 0, data: vec![slice(&pattern(9, 4096))] }).await;
+        let read = |_| bench.submit(Op::Read { file, at: 0, into: Block::new(4096) });
+        let tokens: Vec<Token> = (0..5000).map(read).collect();
+        for token in tokens {
+            let Ok(Output::Read(block)) = bench.wait_for(token).await else { panic!("{token:?}") };
+            assert!(block[..] == pattern(9, 4096));
+        }
+    });
+}
+
+#[test]
 fn just_written_pages_are_resident() {
     on_each_disk(async |bench: &mut Bench| {
         let (file, _) = bench.open("warm", Mode::Buffered).await;

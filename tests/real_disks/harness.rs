@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use duramen::io::blocking::Blocking;
+use duramen::io::uring::{self, Uring};
 use duramen::io::{
-    Block, Descriptors, Disk, DiskError, Done, FileId, Mode, Op, Output, Probe, Slice, Token, Wake,
-    probe,
+    Block, Descriptors, Disk, DiskError, Done, Engine, FileId, IoChoice, Mode, Op, Output, Probe,
+    Setup, Slice, Token, Wake, choose, probe,
 };
 use tokio::sync::Notify;
 
@@ -140,14 +141,42 @@ pub fn on_each_disk_in(folder: &Path, test: impl AsyncFn(&mut Bench)) {
 /// The same, on a file system that can do what `probe` says.
 pub fn on_each_disk_probed(folder: &Path, probe: &Probe, test: &impl AsyncFn(&mut Bench)) {
     for no_sync in [false, true] {
-        eprintln!("blocking, {}, {probe}, no_sync {no_sync}", folder.display());
-        let dir = tempfile::tempdir_in(folder).unwrap();
-        let (notify, wake) = waker();
-        let disk = Blocking::start(4, probe.setup(no_sync, wake)).unwrap();
-        let mut bench = Bench::new(Box::new(disk), dir.path(), notify);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(test(&mut bench));
+        let dir = || tempfile::tempdir_in(folder).unwrap();
+        eprintln!("{}, {probe}, no_sync {no_sync}: blocking", folder.display());
+        on_blocking(dir().path(), |wake| probe.setup(no_sync, wake), test);
+        match choose(IoChoice::Uring) {
+            Ok(chosen) => {
+                assert_eq!(chosen.engine, Engine::Uring);
+                eprintln!("{}, {probe}, no_sync {no_sync}: uring", folder.display());
+                on_uring(dir().path(), |wake| probe.setup(no_sync, wake), test);
+            }
+            Err(refusal) => {
+                eprintln!("NOT TESTED on the ring: {refusal}");
+                assert!(!refusal.cause.is_empty() && !refusal.remedy.is_empty());
+                assert!(refusal.to_string().contains("--io blocking"), "{refusal}");
+                assert_eq!(choose(IoChoice::Auto).unwrap().engine, Engine::Blocking);
+            }
+        }
     }
+}
+
+fn on_blocking(dir: &Path, setup: impl FnOnce(Wake) -> Setup, test: &impl AsyncFn(&mut Bench)) {
+    let (notify, wake) = waker();
+    let disk = Blocking::start(4, setup(wake)).unwrap();
+    let mut bench = Bench::new(Box::new(disk), dir, notify);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(test(&mut bench));
+}
+
+/// Runs `test` over the ring in `dir`, which the kernel must offer.
+pub fn on_uring(dir: &Path, setup: impl FnOnce(Wake) -> Setup, test: &impl AsyncFn(&mut Bench)) {
+    let (notify, wake) = waker();
+    uring::start(async {
+        let disk = Uring::new(setup(wake)).unwrap();
+        let mut bench = Bench::new(Box::new(disk), dir, notify);
+        test(&mut bench).await;
+    })
+    .unwrap();
 }
 
 fn waker() -> (Arc<Notify>, Wake) {

@@ -4,3 +4,4 @@ mod conformance;
 mod full;
 mod harness;
 mod model;
+mod ring;
