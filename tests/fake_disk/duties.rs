@@ -74,3 +74,11 @@ fn waiting_for_ones_own_lock_panics() {
     let mut driver = with_file(1, Mode::Durable);
     driver.open(FileId(2), "/d/f", Mode::Durable);
 }
+
+#[test]
+#[should_panic(expected = "write to /d/f at 4096, not a multiple of 8192")]
+fn the_unit_of_durable_writes_is_a_knob() {
+    let mut driver = with_file(1, Mode::Durable);
+    driver.fake.set_block_bytes(8192);
+    driver.start(write(4096, &[1; 8192]));
+}

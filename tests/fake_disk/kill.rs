@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use duramen::io::{FileId, Mode};
+use duramen::io::{Disk, FileId, Mode, Op};
 
 use crate::driver::{Driver, FILE, SEEDS, rename, sectors, with_file, write};
 
@@ -50,4 +50,23 @@ fn ghosts_are_torn_by_a_power_cut_as_well() {
         outcomes.insert(sectors(&killed.crash(seed).read_volatile("/d/f").unwrap()));
     }
     assert!(outcomes.len() > 20, "{}", outcomes.len());
+}
+
+#[test]
+fn ghosts_can_be_held() {
+    let mut killed = (0..SEEDS).map(|seed| {
+        let mut driver = with_file(seed, Mode::Durable);
+        driver.start(write(0, &[2; 4096]));
+        driver.fake.kill(seed)
+    });
+    let mut driver = Driver::on(killed.find(|fake| fake.ghosts() == 1).unwrap());
+    driver.fake.hold_ghosts(true);
+    let path = "/d/f".into();
+    let open = driver.start(Op::Open { file: FILE, path, mode: Mode::Durable });
+    let mut done = Vec::new();
+    (0..1000).for_each(|_| driver.fake.poll(&mut done));
+    assert!(done.is_empty() && driver.fake.ghosts() == 1);
+    driver.fake.hold_ghosts(false);
+    driver.finish(open).unwrap();
+    assert_eq!(driver.fake.ghosts(), 0);
 }
