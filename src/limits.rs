@@ -44,6 +44,13 @@ pub const SEALED_OPEN: usize = 512;
 /// The most memory of a tail that one answer may hold on to.
 pub const PINNED_BYTES: usize = 256 << 10;
 
+/// Partitions of one topic.
+pub const TOPIC_PARTITIONS_MAX: u32 = 4096;
+/// Partitions of all topics, and of deleted ones that journals still name.
+pub const PARTITIONS_MAX: u32 = 16_384;
+/// Length of a configuration's value as text.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 255;
+
 /// Largest `max.message.bytes` for an arena and journal files of these sizes: a quarter of the
 /// arena, half of a journal file, less what entry and group add.
 pub const fn max_message_bytes(arena_bytes: usize, journal_file_bytes: u64) -> u64 {

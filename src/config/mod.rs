@@ -3,3 +3,4 @@
 //! One row a knob: name, default, check, help. Kafka's name where Kafka has one.
 
 pub mod topic;
+pub mod topic_name;
