@@ -14,6 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -128,6 +129,9 @@ impl Disk for Blocking {
             | Op::SetLen { file, .. } => self.files.get(&file).cloned(),
             _ => None,
         };
+        if let (Some(file), Op::Write { at, data, .. }) = (&file, &op) {
+            file.assert_aligned(*at, data);
+        }
         lock(&self.shared.queue).jobs.push_back(Job { token, op, file });
         self.shared.queued.notify_one();
     }
@@ -180,7 +184,9 @@ impl Shared {
     /// A thread's life: takes jobs until the disk closes and none is left.
     fn work(&self) {
         while let Some(Job { token, op, file }) = self.next_job() {
-            let result = perform(op, file, self.opening);
+            // A mistake of ours must not cost the completion: it fails, and the core stops.
+            let perform = AssertUnwindSafe(|| perform(op, file, self.opening));
+            let result = catch_unwind(perform).unwrap_or_else(|_| Err(panicked()));
             let was_empty = {
                 let mut finished = lock(&self.finished);
                 finished.push(Finished { token, result });
@@ -233,6 +239,10 @@ fn perform(op: Op, file: Option<Arc<OpenFile>>, opening: Opening) -> Result<Perf
 fn not_open(id: FileId) -> DiskError {
     let reason = io::Error::other("it is not open");
     DiskError::new("use", Path::new(&format!("file {}", id.0)), reason)
+}
+
+fn panicked() -> DiskError {
+    DiskError::new("use", Path::new("the disk"), io::Error::other("a disk thread panicked"))
 }
 
 /// Locks. The data behind these locks is whole at every step, whatever panicked meanwhile.

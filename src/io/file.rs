@@ -15,6 +15,7 @@ use std::sync::Arc;
 use rustix::fs::{self, FallocateFlags, FileType, FlockOperation, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::buffer::ALIGNMENT;
 use super::transfer::Writing;
 use super::{Block, DiskError, Mode, Slice};
 
@@ -79,6 +80,26 @@ impl OpenFile {
     pub fn writer(&self, operation: &'static str) -> Result<&OwnedFd, DiskError> {
         let read_only = || self.error(operation, io::Error::other("it was opened for reading"));
         self.writer.as_deref().ok_or_else(read_only)
+    }
+
+    /// Checks what direct I/O would refuse, and other disks would not notice.
+    ///
+    /// # Panics
+    /// When a durable write is not made of whole aligned blocks.
+    pub fn assert_aligned(&self, at: u64, data: &[Slice]) {
+        let unit = self.unit;
+        if unit == 1 {
+            return;
+        }
+        let path = self.path.display();
+        assert!(at.is_multiple_of(unit as u64), "{path}: write at {at}, the unit is {unit}");
+        for slice in data {
+            let (address, len) = (slice.as_ptr() as usize, slice.len());
+            assert!(
+                address.is_multiple_of(ALIGNMENT) && len.is_multiple_of(unit),
+                "{path}: write of {len} bytes from address {address:#x}, the unit is {unit}"
+            );
+        }
     }
 
     /// Starts a write of `data` at byte `at`.

@@ -46,7 +46,10 @@ pub use choice::{Chosen, Engine, IoChoice, Refusal, choose};
 pub use clock::Now;
 pub use lock::{LockError, LockFile, lock_data_dir};
 pub use probe::{DirectIo, Probe, Setup, probe};
-pub use system::{pin_current_thread, raise_nofile_limit, random_bytes, random_u128, sendfile};
+pub use system::{
+    ignore_file_size_signal, pin_current_thread, raise_nofile_limit, random_bytes, random_u128,
+    sendfile,
+};
 
 /// Tells the owner of a disk that there are completions to poll for. Called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;

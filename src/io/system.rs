@@ -61,6 +61,13 @@ pub fn raise_nofile_limit() -> io::Result<u64> {
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
+/// Lets a write over the limit on file sizes (`ulimit -f`) fail as on a full disk, where the
+/// system's default is to kill the process.
+pub fn ignore_file_size_signal() {
+    // SAFETY: ignoring a signal runs no code of ours. It can't fail for a signal that exists.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
 /// Sends `count` bytes of `file` from byte `offset` to `socket` and returns how many it took.
 /// Waits for the device where they are not in the page cache.
 ///

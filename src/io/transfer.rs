@@ -12,7 +12,6 @@
 use std::io;
 
 use super::Slice;
-use super::buffer::ALIGNMENT;
 
 /// Slices a single system call takes (`IOV_MAX`).
 const SLICES_MAX: usize = 1024;
@@ -30,26 +29,8 @@ pub(super) struct Writing {
 
 impl Writing {
     /// A write of `data` at byte `at` that is continued at multiples of `unit`.
-    ///
-    /// # Panics
-    /// When `unit` is over 1 and the position or a slice is not made of whole units: direct
-    /// I/O would refuse it, and only there.
     pub fn new(at: u64, data: Vec<Slice>, unit: usize) -> Writing {
         let total = data.iter().map(|slice| slice.len()).sum();
-        if unit > 1 {
-            assert!(
-                at.is_multiple_of(unit as u64),
-                "durable write at {at}, not a multiple of {unit}"
-            );
-            for slice in &data {
-                let address = slice.as_ptr() as usize;
-                assert!(
-                    address.is_multiple_of(ALIGNMENT) && slice.len().is_multiple_of(unit),
-                    "durable write of {} bytes from address {address:#x}: the unit is {unit}",
-                    slice.len()
-                );
-            }
-        }
         Writing { at, data, total, written: 0, unit, stalls: 0 }
     }
 
@@ -138,11 +119,5 @@ mod tests {
     fn many_slices_go_in_several_calls() {
         let write = write_of(&vec![1; SLICES_MAX + 1], 1);
         assert_eq!(rest(&write).len(), SLICES_MAX);
-    }
-
-    #[test]
-    #[should_panic(expected = "the unit is 4096")]
-    fn unaligned_durable_writes_are_a_mistake() {
-        write_of(&[4096, 100], 4096);
     }
 }

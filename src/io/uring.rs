@@ -156,6 +156,7 @@ impl Disk for Uring {
     fn submit(&mut self, token: Token, op: Op) {
         let (file, work) = match (self.ring_file(&op), op) {
             (Some(file), Op::Write { at, data, .. }) => {
+                file.assert_aligned(at, &data);
                 let writing = file.writing(at, data);
                 (file, Work::Write { writing, vectors: Vec::new() })
             }

@@ -328,6 +328,18 @@ fn a_file_system_that_refuses_direct_writes_and_reservations() {
 }
 
 #[test]
+fn durable_writes_of_less_than_blocks_are_refused_to_the_caller() {
+    on_each_disk(async |bench: &mut Bench| {
+        let (file, _) = bench.open("a.log", Mode::Durable).await;
+        for (at, len) in [(0, 100), (100, 4096)] {
+            let op = Op::Write { file, at, data: vec![slice(&pattern(10, len))] };
+            let submit = std::panic::AssertUnwindSafe(|| bench.disk.submit(Token(0), op));
+            assert!(std::panic::catch_unwind(submit).is_err(), "{len} bytes at {at}");
+        }
+    });
+}
+
+#[test]
 fn recovery_can_wait_for_completions() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let setup = probe(dir.path()).unwrap().setup(false, Arc::new(|| ()));
