@@ -1,0 +1,344 @@
+//! The indexes of a segment, checked entry by entry while its batches pass by.
+//!
+//! Both run along with the walk over the segment: a batch comes, and every entry that should be
+//! about it, or about something before it, is taken and compared. So an index is never held in
+//! memory, and each entry is looked at once.
+
+use std::io;
+use std::path::Path;
+
+use duramen_protocol::batch::BatchHeader;
+use duramen_protocol::files::offset_index::{self, OffsetEntry};
+use duramen_protocol::files::time_index::{self, TimeEntry};
+use duramen_protocol::files::txn_index::{self, AbortedTxn};
+
+use super::findings::{Findings, Place};
+use crate::entries::{Entries, Slot};
+use crate::source::{Access, Source};
+
+/// An index with one entry read ahead.
+struct Ahead<'p, const N: usize> {
+    path: &'p Path,
+    entries: Option<Entries<N>>,
+    next: Option<(u64, [u8; N])>,
+}
+
+impl<'p, const N: usize> Ahead<'p, N> {
+    fn open(path: &'p Path, zero_is_entry: bool, findings: &mut Findings<'_>) -> io::Result<Self> {
+        let entries = match Source::open(path, Access::Read) {
+            Ok(source) => Some(Entries::new(source, zero_is_entry)),
+            Err(error) => {
+                findings.not_opened(path, &error)?;
+                None
+            }
+        };
+        let mut ahead = Ahead { path, entries, next: None };
+        ahead.advance(findings)?;
+        Ok(ahead)
+    }
+
+    fn place(&self, position: u64, offset: Option<i64>) -> Place<'p> {
+        Place { path: self.path, position, offset }
+    }
+
+    /// Reads on to the next entry.
+    fn advance(&mut self, findings: &mut Findings<'_>) -> io::Result<()> {
+        self.next = None;
+        let Some(entries) = &mut self.entries else { return Ok(()) };
+        let read = entries.next();
+        let position = entries.position();
+        match read {
+            Ok(None) => Ok(()),
+            Ok(Some((position, Slot::Entry(bytes)))) => {
+                self.next = Some((position, bytes));
+                Ok(())
+            }
+            Ok(Some((position, Slot::Zeroes(length)))) => findings.note(
+                self.place(position, None),
+                format_args!("{length} zeroes to the end of the file, as it was allocated"),
+            ),
+            Ok(Some((position, Slot::Rest(length)))) => {
+                let reason = format_args!("{length} bytes, too few for an entry");
+                findings.damage(self.place(position, None), reason)
+            }
+            Err(error) => {
+                self.entries = None;
+                findings.unreadable(self.place(position, None), &error)
+            }
+        }
+    }
+}
+
+/// `*.index`
+pub(super) struct OffsetIndexCheck<'p> {
+    ahead: Ahead<'p, { offset_index::ENTRY_LEN }>,
+    base_offset: i64,
+}
+
+impl<'p> OffsetIndexCheck<'p> {
+    pub(super) fn open(
+        path: &'p Path,
+        base_offset: i64,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<Self> {
+        Ok(OffsetIndexCheck { ahead: Ahead::open(path, false, findings)?, base_offset })
+    }
+
+    fn peek(&self) -> Option<(u64, OffsetEntry)> {
+        let (position, bytes) = self.ahead.next?;
+        Some((position, OffsetEntry::decode(&bytes, self.base_offset)))
+    }
+
+    /// A batch passes by.
+    pub(super) fn batch(
+        &mut self,
+        position: u64,
+        header: &BatchHeader,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        let last_offset = header.last_offset();
+        while let Some((at, entry)) = self.peek() {
+            let entry_position = u64::from(entry.position);
+            if entry_position > position && entry.offset > last_offset {
+                break;
+            }
+            if entry_position != position || entry.offset != last_offset {
+                let place = self.ahead.place(at, Some(entry.offset));
+                let reason = format_args!(
+                    "entry says position {entry_position}, where no batch starts that ends at its \
+                     offset"
+                );
+                findings.damage(place, reason)?;
+            }
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+
+    /// A bad stretch passes by; what is said of it can't be checked.
+    pub(super) fn skip(&mut self, until: u64, findings: &mut Findings<'_>) -> io::Result<()> {
+        while self.peek().is_some_and(|(_, entry)| u64::from(entry.position) < until) {
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+
+    /// The segment is over; its good batches ended at `end`.
+    pub(super) fn finish(
+        &mut self,
+        end: &SegmentEnd,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        while let Some((at, entry)) = self.peek() {
+            let behind =
+                entry.offset >= end.next_offset && u64::from(entry.position) >= end.position;
+            let place = self.ahead.place(at, Some(entry.offset));
+            let reason =
+                format_args!("entry says position {}, behind the segment's end", entry.position);
+            findings.damage_if(!behind || end.is_vouched, place, reason)?;
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a segment's good batches end.
+pub(super) struct SegmentEnd {
+    pub(super) next_offset: i64,
+    pub(super) position: u64,
+    /// Whether nothing can have been behind it that an unclean stop took away.
+    pub(super) is_vouched: bool,
+}
+
+/// `*.timeindex`
+pub(super) struct TimeIndexCheck<'p> {
+    ahead: Ahead<'p, { time_index::ENTRY_LEN }>,
+    base_offset: i64,
+    /// The largest timestamp so far; none if something was not seen.
+    largest: Option<i64>,
+}
+
+impl<'p> TimeIndexCheck<'p> {
+    pub(super) fn open(
+        path: &'p Path,
+        base_offset: i64,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<Self> {
+        let ahead = Ahead::open(path, true, findings)?;
+        Ok(TimeIndexCheck { ahead, base_offset, largest: Some(-1) })
+    }
+
+    fn peek(&self) -> Option<(u64, TimeEntry)> {
+        let (position, bytes) = self.ahead.next?;
+        Some((position, TimeEntry::decode(&bytes, self.base_offset)))
+    }
+
+    /// A batch passes by. An entry names its last offset; some versions of Kafka named that of the
+    /// record with the largest timestamp, so `or_at` will do as well.
+    pub(super) fn batch(
+        &mut self,
+        header: &BatchHeader,
+        or_at: Option<i64>,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        self.largest = self.largest.map(|largest| largest.max(header.max_timestamp));
+        while let Some((at, entry)) = self.peek() {
+            if entry.offset > header.last_offset() {
+                break;
+            }
+            let is_here = entry.offset == header.last_offset() || Some(entry.offset) == or_at;
+            let is_largest = self.largest.is_none_or(|largest| largest == entry.timestamp);
+            if !is_here || entry.timestamp != header.max_timestamp || !is_largest {
+                let reason = format_args!(
+                    "entry says timestamp {}, which is not the largest so far in a batch that ends at \
+                     its offset",
+                    entry.timestamp
+                );
+                findings.damage(self.ahead.place(at, Some(entry.offset)), reason)?;
+            }
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+
+    /// A bad stretch passes by, up to `next_offset`; what is said of it can't be checked, nor what
+    /// the largest timestamp is from here on.
+    pub(super) fn skip(&mut self, next_offset: i64, findings: &mut Findings<'_>) -> io::Result<()> {
+        self.largest = None;
+        while self.peek().is_some_and(|(_, entry)| entry.offset < next_offset) {
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+
+    /// The segment is over.
+    pub(super) fn finish(
+        &mut self,
+        end: &SegmentEnd,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        while let Some((at, entry)) = self.peek() {
+            let place = self.ahead.place(at, Some(entry.offset));
+            let reason = "entry says an offset behind the segment's end";
+            findings.damage_if(end.is_vouched, place, reason)?;
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+}
+
+/// The end of a transaction that counts for nothing, as the log has it.
+pub(super) struct AbortMarker {
+    pub(super) offset: i64,
+    pub(super) producer_id: i64,
+    /// Where the transaction started, if that was seen.
+    pub(super) first_offset: Option<i64>,
+    /// Where the first transaction started that is still open, as far as was seen.
+    pub(super) first_open: Option<i64>,
+}
+
+impl AbortMarker {
+    /// What is wrong with the entry of this marker. Its last stable offset may also be held back
+    /// by how far replicas are behind, which the log does not tell; so it is only bounded.
+    fn contradiction(&self, txn: &AbortedTxn) -> Option<String> {
+        let first = self.first_offset.unwrap_or(txn.first_offset);
+        if txn.producer_id != self.producer_id || txn.first_offset != first || first > self.offset {
+            return Some(format!(
+                "entry says producer {} and first offset {}, where the log has {} and {first}",
+                txn.producer_id, txn.first_offset, self.producer_id
+            ));
+        }
+        let stable_max = self.first_open.unwrap_or(i64::MAX).min(self.offset + 1);
+        (!(0..=stable_max).contains(&txn.last_stable_offset)).then(|| {
+            format!("entry says last stable offset {}, beyond {stable_max}", txn.last_stable_offset)
+        })
+    }
+}
+
+/// `*.txnindex`
+pub(super) struct TxnIndexCheck<'p> {
+    ahead: Ahead<'p, { txn_index::ENTRY_LEN }>,
+}
+
+impl<'p> TxnIndexCheck<'p> {
+    pub(super) fn open(path: &'p Path, findings: &mut Findings<'_>) -> io::Result<Self> {
+        Ok(TxnIndexCheck { ahead: Ahead::open(path, false, findings)? })
+    }
+
+    /// The next entry that can be read; reports those that can't.
+    fn peek(&mut self, findings: &mut Findings<'_>) -> io::Result<Option<(u64, AbortedTxn)>> {
+        while let Some((at, bytes)) = self.ahead.next {
+            match txn_index::decode(&bytes).as_deref() {
+                Ok([txn]) => return Ok(Some((at, *txn))),
+                Ok(_) => {}
+                Err(error) => findings.damage(self.ahead.place(at, None), error)?,
+            }
+            self.ahead.advance(findings)?;
+        }
+        Ok(None)
+    }
+
+    /// An abort marker passes by. Says whether there is an entry. Compaction removes markers, so
+    /// with gaps an entry without one proves nothing.
+    pub(super) fn abort_marker(
+        &mut self,
+        marker: &AbortMarker,
+        has_gaps: bool,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<bool> {
+        while let Some((at, txn)) = self.peek(findings)? {
+            if txn.last_offset > marker.offset {
+                break;
+            }
+            let place = self.ahead.place(at, Some(txn.last_offset));
+            self.ahead.advance(findings)?;
+            if txn.last_offset == marker.offset {
+                if let Some(reason) = marker.contradiction(&txn) {
+                    findings.damage(place, reason)?;
+                }
+                return Ok(true);
+            }
+            if !has_gaps {
+                self.without_marker(place, findings)?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn without_marker(&self, place: Place<'_>, findings: &mut Findings<'_>) -> io::Result<()> {
+        findings
+            .damage(place, "entry of an aborted transaction without a marker at its last offset")
+    }
+
+    /// A bad stretch passes by, up to `next_offset`.
+    pub(super) fn skip(&mut self, next_offset: i64, findings: &mut Findings<'_>) -> io::Result<()> {
+        while let Some((_, txn)) = self.peek(findings)? {
+            if txn.last_offset >= next_offset {
+                break;
+            }
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+
+    /// The segment is over.
+    pub(super) fn finish(
+        &mut self,
+        end: &SegmentEnd,
+        has_gaps: bool,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        while let Some((at, txn)) = self.peek(findings)? {
+            let place = self.ahead.place(at, Some(txn.last_offset));
+            self.ahead.advance(findings)?;
+            if has_gaps {
+                continue;
+            }
+            match txn.last_offset >= end.next_offset && !end.is_vouched {
+                true => findings.note(place, "entry says an offset behind the segment's end")?,
+                false => self.without_marker(place, findings)?,
+            }
+        }
+        Ok(())
+    }
+}
