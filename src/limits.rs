@@ -51,6 +51,21 @@ pub const PARTITIONS_MAX: u32 = 16_384;
 /// Length of a configuration's value as text.
 pub const CONFIG_VALUE_BYTES_MAX: usize = 255;
 
+/// Length of a group's name.
+pub const GROUP_NAME_BYTES_MAX: usize = 255;
+/// Length of a committed offset's metadata, as in Kafka.
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
+/// Bytes of the offsets that one commit may carry; they are one batch.
+pub const OFFSET_COMMIT_BYTES_MAX: u64 = 1_000_000;
+/// Bytes of all offsets in one partition of `__consumer_offsets`, all of which are in memory.
+pub const OFFSET_TABLE_BYTES_MAX: u64 = 16 << 20;
+/// The least growth of such a partition's log that a snapshot of the table is written after.
+pub const OFFSET_LOG_BYTES_MIN: u64 = 1 << 20;
+/// Bytes of one batch of a snapshot, unless a single record is larger.
+pub const OFFSET_SNAPSHOT_BATCH_BYTES: u64 = 256 << 10;
+/// Committed offsets that one step of a sweep looks at.
+pub const OFFSET_SWEEP_ENTRIES: usize = 1024;
+
 /// Largest `max.message.bytes` for an arena and journal files of these sizes: a quarter of the
 /// arena, half of a journal file, less what entry and group add.
 pub const fn max_message_bytes(arena_bytes: usize, journal_file_bytes: u64) -> u64 {

@@ -11,6 +11,7 @@
 //! - [`offsets`]: the positions of named consumers.
 
 pub mod catalog;
+pub mod offsets;
 pub mod placement;
 pub mod producer_ids;
 

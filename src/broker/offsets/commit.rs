@@ -1,0 +1,61 @@
+//! What a consumer commits, and whether it may.
+
+use duramen_protocol::TopicId;
+use duramen_protocol::codes::ErrorCode;
+
+use crate::broker::Refusal;
+use crate::broker::catalog::Catalog;
+use crate::limits;
+
+/// An offset that a consumer wants to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitOffset {
+    pub topic: String,
+    pub partition: u32,
+    /// The offset to go on with.
+    pub offset: i64,
+    /// The leader epoch of the last record consumed; -1 if not known.
+    pub leader_epoch: i32,
+    /// The consumer's own words.
+    pub metadata: String,
+}
+
+/// Checks the name of a group.
+///
+/// # Errors
+/// `INVALID_GROUP_ID` when it is empty or too long.
+pub fn check_group(group: &str) -> Result<(), Refusal> {
+    let most = limits::GROUP_NAME_BYTES_MAX;
+    let message = match group.len() {
+        0 => "a consumer's name can't be empty".to_owned(),
+        len if len > most => format!("the consumer's name has {len} bytes, {most} are allowed"),
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(ErrorCode::INVALID_GROUP_ID, message))
+}
+
+/// Checks one offset of a commit, for protocols that answer each on its own; the answer is the
+/// topic's id. [`super::OffsetTable::commit`] checks them all again.
+///
+/// # Errors
+/// `UNKNOWN_TOPIC_OR_PARTITION`; `OFFSET_METADATA_TOO_LARGE`; `INVALID_REQUEST` for a negative
+/// offset.
+pub fn check_commit(catalog: &Catalog, commit: &CommitOffset) -> Result<TopicId, Refusal> {
+    let topic = catalog.known_topic(&commit.topic)?;
+    let (name, partition, partitions) = (&topic.name, commit.partition, topic.partitions);
+    let refuse = |code, message| Err(Refusal::new(code, message));
+    if partition >= partitions {
+        let message = format!("the topic {name:?} has {partitions} partitions, not {partition}");
+        return refuse(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message);
+    }
+    let (len, most) = (commit.metadata.len(), limits::OFFSET_METADATA_BYTES_MAX);
+    if len > most {
+        let message = format!("{name}-{partition}: {len} bytes of metadata, {most} are allowed");
+        return refuse(ErrorCode::OFFSET_METADATA_TOO_LARGE, message);
+    }
+    if commit.offset < 0 {
+        let message = format!("{name}-{partition}: {} is no offset", commit.offset);
+        return refuse(ErrorCode::INVALID_REQUEST, message);
+    }
+    Ok(topic.id)
+}
