@@ -79,6 +79,8 @@ pub(crate) enum BadKind {
     Torn,
     /// The end of the file, all zeroes.
     Zeroed,
+    /// In a journal: behind the latest use, so it counts for nothing.
+    Stale,
 }
 
 /// See the [module](self).

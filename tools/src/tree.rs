@@ -179,7 +179,11 @@ pub(crate) fn partition_of(path: &Path) -> Option<(&str, u32)> {
     parse_folder_name(path.file_name()?.to_str()?)
 }
 
-fn sorted(path: &Path) -> io::Result<Vec<PathBuf>> {
+/// What a folder holds, by name.
+///
+/// # Errors
+/// If it can't be read.
+pub(crate) fn sorted(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut entries = std::fs::read_dir(path)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<Vec<_>>>()?;

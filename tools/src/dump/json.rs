@@ -2,7 +2,7 @@
 //!
 //! Fields have the names of Kafka's own dump in snake case, and times their unit. Every batch is
 //! followed by its records. Each file opens with an object of type `file`; damage has type
-//! `damage`, `torn` or `zeroed` and names its file itself.
+//! `damage`, `torn`, `zeroed` or `stale` and names its file itself.
 
 use std::path::Path;
 

@@ -285,6 +285,7 @@ fn bad_word(kind: BadKind) -> &'static str {
         BadKind::Damaged => "damage",
         BadKind::Torn => "torn",
         BadKind::Zeroed => "zeroed",
+        BadKind::Stale => "stale",
     }
 }
 

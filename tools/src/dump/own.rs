@@ -1,6 +1,6 @@
 //! What is Duramen's alone: journals, checkpoints, the catalog.
 //!
-//! A journal file is shown from its first byte to its last: groups of its present use, then what
+//! A journal file is shown from its first byte to its last: the groups of its latest use, then what
 //! is left of earlier ones, which have lower generations and count for nothing.
 
 use std::io;
@@ -25,6 +25,8 @@ impl Dump<'_> {
             .and_then(|source| self.file_of_some_kind(path, source))
         {
             Ok(Some((file, source))) => self.content(&file, source),
+            // The lock says all by being there.
+            Ok(None) if path.ends_with("lock") => Ok(()),
             Ok(None) => {
                 self.flush()?;
                 self.progress.aside(|| writeln!(self.err, "note: {}: not shown", path.display()))
@@ -34,7 +36,10 @@ impl Dump<'_> {
     }
 
     pub(super) fn journal(&mut self, file: &FileItem<'_>, source: Source) -> io::Result<()> {
-        let mut groups = Groups::new(source);
+        let mut groups = match Groups::new(source) {
+            Ok(groups) => groups,
+            Err(error) => return self.unreadable(file, 0, &error),
+        };
         loop {
             let from = groups.position();
             match groups.next() {
@@ -42,9 +47,9 @@ impl Dump<'_> {
                 Ok(Some((position, GroupPiece::Group(group)))) => {
                     self.group(file, position, &group)?
                 }
-                Ok(Some((position, GroupPiece::BadGroup(header, error)))) => {
+                Ok(Some((position, GroupPiece::BadGroup(header, bad)))) => {
                     self.group_row(position, &header, false)?;
-                    self.bad(file, &bad_group(position, &header, &error))?;
+                    self.bad(file, &bad)?;
                 }
                 Ok(Some((_, GroupPiece::Bad(bad)))) => self.bad(file, &bad)?,
                 Err(error) => return self.unreadable(file, from, &error),

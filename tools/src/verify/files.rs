@@ -54,15 +54,6 @@ impl Verify<'_> {
         })
     }
 
-    /// A file among Duramen's own, known by its content.
-    pub(super) fn own_file(&mut self, path: &Path) -> io::Result<()> {
-        match self.kind_of(path) {
-            Ok(Some((kind, _))) => self.file_of_kind(path, kind),
-            Ok(None) => Ok(()),
-            Err(error) => self.findings.not_opened(path, &error),
-        }
-    }
-
     fn file_of_kind(&mut self, path: &Path, kind: Kind) -> io::Result<()> {
         match kind {
             Kind::LeaderEpochs => self.text(path, |text| leader_epochs::decode(text).map(drop)),
@@ -73,7 +64,8 @@ impl Verify<'_> {
             Kind::Properties => self.text(path, |_| Ok::<_, String>(())),
             Kind::Checkpoint => self.whole(path, |bytes| Checkpoint::decode(bytes).map(drop)),
             Kind::Catalog => self.whole(path, |bytes| CatalogFile::decode(bytes).map(drop)),
-            Kind::Journal | Kind::Segment(_) => Ok(()),
+            Kind::Journal => self.journal_file(path),
+            Kind::Segment(_) => Ok(()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! about it, or about something before it, is taken and compared. So an index is never held in
 //! memory, and each entry is looked at once.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -19,12 +20,19 @@ use crate::source::{Access, Source};
 /// An index with one entry read ahead.
 struct Ahead<'p, const N: usize> {
     path: &'p Path,
+    /// What lies from here on need not be right.
+    excused_from: u64,
     entries: Option<Entries<N>>,
     next: Option<(u64, [u8; N])>,
 }
 
 impl<'p, const N: usize> Ahead<'p, N> {
-    fn open(path: &'p Path, zero_is_entry: bool, findings: &mut Findings<'_>) -> io::Result<Self> {
+    fn open(
+        path: &'p Path,
+        zero_is_entry: bool,
+        excused_from: u64,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<Self> {
         let entries = match Source::open(path, Access::Read) {
             Ok(source) => Some(Entries::new(source, zero_is_entry)),
             Err(error) => {
@@ -32,13 +40,25 @@ impl<'p, const N: usize> Ahead<'p, N> {
                 None
             }
         };
-        let mut ahead = Ahead { path, entries, next: None };
+        let mut ahead = Ahead { path, excused_from, entries, next: None };
         ahead.advance(findings)?;
         Ok(ahead)
     }
 
     fn place(&self, position: u64, offset: Option<i64>) -> Place<'p> {
         Place { path: self.path, position, offset }
+    }
+
+    /// An entry does not say what it should.
+    fn damage(
+        &self,
+        at: u64,
+        offset: i64,
+        reason: impl Display,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        let is_damage = at < self.excused_from;
+        findings.damage_if(is_damage, self.place(at, Some(offset)), reason)
     }
 
     /// Reads on to the next entry.
@@ -59,7 +79,8 @@ impl<'p, const N: usize> Ahead<'p, N> {
             ),
             Ok(Some((position, Slot::Rest(length)))) => {
                 let reason = format_args!("{length} bytes, too few for an entry");
-                findings.damage(self.place(position, None), reason)
+                let is_damage = position < self.excused_from;
+                findings.damage_if(is_damage, self.place(position, None), reason)
             }
             Err(error) => {
                 self.entries = None;
@@ -79,9 +100,11 @@ impl<'p> OffsetIndexCheck<'p> {
     pub(super) fn open(
         path: &'p Path,
         base_offset: i64,
+        excused_from: u64,
         findings: &mut Findings<'_>,
     ) -> io::Result<Self> {
-        Ok(OffsetIndexCheck { ahead: Ahead::open(path, false, findings)?, base_offset })
+        let ahead = Ahead::open(path, false, excused_from, findings)?;
+        Ok(OffsetIndexCheck { ahead, base_offset })
     }
 
     fn peek(&self) -> Option<(u64, OffsetEntry)> {
@@ -103,12 +126,11 @@ impl<'p> OffsetIndexCheck<'p> {
                 break;
             }
             if entry_position != position || entry.offset != last_offset {
-                let place = self.ahead.place(at, Some(entry.offset));
                 let reason = format_args!(
                     "entry says position {entry_position}, where no batch starts that ends at its \
                      offset"
                 );
-                findings.damage(place, reason)?;
+                self.ahead.damage(at, entry.offset, reason, findings)?;
             }
             self.ahead.advance(findings)?;
         }
@@ -132,10 +154,12 @@ impl<'p> OffsetIndexCheck<'p> {
         while let Some((at, entry)) = self.peek() {
             let behind =
                 entry.offset >= end.next_offset && u64::from(entry.position) >= end.position;
-            let place = self.ahead.place(at, Some(entry.offset));
             let reason =
                 format_args!("entry says position {}, behind the segment's end", entry.position);
-            findings.damage_if(!behind || end.is_vouched, place, reason)?;
+            match behind && !end.is_vouched {
+                true => findings.note(self.ahead.place(at, Some(entry.offset)), reason)?,
+                false => self.ahead.damage(at, entry.offset, reason, findings)?,
+            }
             self.ahead.advance(findings)?;
         }
         Ok(())
@@ -162,9 +186,10 @@ impl<'p> TimeIndexCheck<'p> {
     pub(super) fn open(
         path: &'p Path,
         base_offset: i64,
+        excused_from: u64,
         findings: &mut Findings<'_>,
     ) -> io::Result<Self> {
-        let ahead = Ahead::open(path, true, findings)?;
+        let ahead = Ahead::open(path, true, excused_from, findings)?;
         Ok(TimeIndexCheck { ahead, base_offset, largest: Some(-1) })
     }
 
@@ -194,7 +219,7 @@ impl<'p> TimeIndexCheck<'p> {
                      its offset",
                     entry.timestamp
                 );
-                findings.damage(self.ahead.place(at, Some(entry.offset)), reason)?;
+                self.ahead.damage(at, entry.offset, reason, findings)?;
             }
             self.ahead.advance(findings)?;
         }
@@ -218,9 +243,11 @@ impl<'p> TimeIndexCheck<'p> {
         findings: &mut Findings<'_>,
     ) -> io::Result<()> {
         while let Some((at, entry)) = self.peek() {
-            let place = self.ahead.place(at, Some(entry.offset));
             let reason = "entry says an offset behind the segment's end";
-            findings.damage_if(end.is_vouched, place, reason)?;
+            match end.is_vouched {
+                true => self.ahead.damage(at, entry.offset, reason, findings)?,
+                false => findings.note(self.ahead.place(at, Some(entry.offset)), reason)?,
+            }
             self.ahead.advance(findings)?;
         }
         Ok(())
@@ -262,7 +289,7 @@ pub(super) struct TxnIndexCheck<'p> {
 
 impl<'p> TxnIndexCheck<'p> {
     pub(super) fn open(path: &'p Path, findings: &mut Findings<'_>) -> io::Result<Self> {
-        Ok(TxnIndexCheck { ahead: Ahead::open(path, false, findings)? })
+        Ok(TxnIndexCheck { ahead: Ahead::open(path, false, u64::MAX, findings)? })
     }
 
     /// The next entry that can be read; reports those that can't.

@@ -18,6 +18,7 @@
 mod files;
 mod findings;
 mod indexes;
+mod journal;
 mod log;
 mod own;
 mod partition;
@@ -73,8 +74,19 @@ impl Verify<'_> {
                 let data = Data::around(&path);
                 self.partition(&path, &data)
             }
-            Ok(Target::Own(path)) => self.own_folder(&path),
+            Ok(Target::Own(path)) => self.own_target(&path),
             Ok(Target::Data(folder)) => self.data_folder(path, &folder),
+            Err(error) => self.findings.could_not_look(path, &error),
+        }
+    }
+
+    /// The folder of what is Duramen's alone, or one in it: that is told by its files one by one.
+    fn own_target(&mut self, path: &Path) -> io::Result<()> {
+        if path.ends_with(tree::OWN_FOLDER) {
+            return self.own_folder(path);
+        }
+        match tree::own_files(path) {
+            Ok(files) => files.iter().try_for_each(|file| self.small_file(file)),
             Err(error) => self.findings.could_not_look(path, &error),
         }
     }
@@ -95,15 +107,10 @@ impl Verify<'_> {
         for partition in &folder.partitions {
             self.partition(partition, &data)?;
         }
-        Ok(())
-    }
-
-    fn own_folder(&mut self, path: &Path) -> io::Result<()> {
-        let files = match tree::own_files(path) {
-            Ok(files) => files,
-            Err(error) => return self.findings.not_opened(path, &error),
-        };
-        files.iter().try_for_each(|file| self.own_file(file))
+        match folder.own {
+            Some(_) => self.missing_partitions(path),
+            None => Ok(()),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use duramen_protocol::files::{leader_epochs, producer_snapshot};
 use super::Verify;
 use super::findings::Place;
 use super::log::Log;
-use super::own::WHOLE_BYTES_MAX;
+use super::own::{OwnState, WHOLE_BYTES_MAX};
 use super::promise::{Data, Promise};
 use super::segment::{INDEXES, SegmentCheck, SegmentPaths};
 use crate::kind;
@@ -52,7 +52,38 @@ impl Verify<'_> {
                 false => self.without_log(path, base_offset, files)?,
             }
         }
-        self.end_of_log(path, &bases, promise, &log)
+        self.end_of_log(path, &bases, promise, &log)?;
+        match data {
+            Data::Own(own) => self.in_catalog(path, own, bases.first().copied()),
+            Data::Kafka(_) => Ok(()),
+        }
+    }
+
+    /// What the catalog and the checkpoints have of a partition of ours.
+    fn in_catalog(
+        &mut self,
+        path: &Path,
+        own: &OwnState,
+        first_base: Option<i64>,
+    ) -> io::Result<()> {
+        if !own.has_topic_of(path) {
+            let what = "the catalog has no such topic; the server moves the folder aside";
+            return self.findings.note_file(path, what);
+        }
+        let Some(first_base) = first_base else { return Ok(()) };
+        let is_behind = |start: Option<i64>| start.filter(|start| *start < first_base);
+        if is_behind(own.checkpointed_log_start(path)).is_none() {
+            return Ok(());
+        }
+        // Retention moves the log start, durably, before it deletes: the journal has it by now.
+        let Data::Own(now) = Data::around(path) else { return Ok(()) };
+        if let Some(start) = is_behind(now.log_start(path)) {
+            let place = Place { path, position: 0, offset: Some(start) };
+            let reason =
+                format_args!("the first segment starts at {first_base}, offsets are missing");
+            return self.findings.damage(place, reason);
+        }
+        Ok(())
     }
 
     fn segment(

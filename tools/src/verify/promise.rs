@@ -4,8 +4,11 @@
 //! stop; at its next start the server makes it whole from the journal, or cuts it off. Kafka writes
 //! the offset into a text file, Duramen the place, too, into its checkpoints.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::Path;
+
+use duramen_protocol::files::segment::SegmentFile;
 
 use super::own::OwnState;
 use crate::offsets;
@@ -74,6 +77,9 @@ pub(super) struct Place {
     pub(super) offset: i64,
     pub(super) segment_base: i64,
     pub(super) position: u64,
+    /// Bytes of the segment's indexes that hold what is below the point.
+    pub(super) index_len: u64,
+    pub(super) time_index_len: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +117,18 @@ impl Promise {
         match self.point {
             Point::Place(point) => (segment_base, position) < (point.segment_base, point.position),
             Point::Offset(point) => !is_newest || point.is_some_and(|point| offset < point),
+        }
+    }
+
+    /// The position in an index from which on it may say anything: Duramen makes anew what is past
+    /// the recovery point.
+    pub(super) fn index_excused_from(&self, segment_base: i64, file: SegmentFile) -> u64 {
+        let Point::Place(point) = self.point else { return u64::MAX };
+        match (segment_base.cmp(&point.segment_base), file) {
+            (Ordering::Less, _) => u64::MAX,
+            (Ordering::Equal, SegmentFile::OffsetIndex) => point.index_len,
+            (Ordering::Equal, SegmentFile::TimeIndex) => point.time_index_len,
+            _ => 0,
         }
     }
 

@@ -64,11 +64,18 @@ impl<'p, 'f, 'o> SegmentCheck<'p, 'f, 'o> {
         findings: &'f mut Findings<'o>,
     ) -> io::Result<Self> {
         let offset_index = match paths.offset_index {
-            Some(path) => Some(OffsetIndexCheck::open(path, base_offset, findings)?),
+            Some(path) => {
+                let excused_from =
+                    promise.index_excused_from(base_offset, SegmentFile::OffsetIndex);
+                Some(OffsetIndexCheck::open(path, base_offset, excused_from, findings)?)
+            }
             None => None,
         };
         let time_index = match paths.time_index {
-            Some(path) => Some(TimeIndexCheck::open(path, base_offset, findings)?),
+            Some(path) => {
+                let excused_from = promise.index_excused_from(base_offset, SegmentFile::TimeIndex);
+                Some(TimeIndexCheck::open(path, base_offset, excused_from, findings)?)
+            }
             None => None,
         };
         let txn_index = match paths.txn_index {

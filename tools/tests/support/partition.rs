@@ -12,14 +12,20 @@ use duramen_protocol::files::checkpoint::{Checkpoint, JournalStart, PartitionRec
 use duramen_protocol::files::index_builder::{IndexBuilder, IndexState};
 use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::files::leader_epochs::{self, EpochStart};
+use duramen_protocol::files::offset_index::ENTRY_LEN;
 use duramen_protocol::files::partition_metadata;
 use duramen_protocol::files::producer_snapshot::{self, ProducerEntry};
 use duramen_protocol::files::segment::SegmentFile;
+use duramen_protocol::files::time_index::ENTRY_LEN as TIME_ENTRY_LEN;
 use duramen_protocol::files::txn_index::AbortedTxn;
 use tempfile::TempDir;
 
 pub const TOPIC_ID: TopicId = TopicId([7; 16]);
 pub const START_EPOCH: u32 = 3;
+pub const JOURNAL_BYTES: usize = 64 << 10;
+/// Where the journal of a partition of ours begins.
+pub const JOURNAL_START: JournalStart =
+    JournalStart { file: 1, generation: 1, position: 0, sequence: 1, previous_crc: 0 };
 const PRODUCER: i64 = 7;
 const TRANSACTIONAL_PRODUCER: i64 = 9;
 const SEGMENTS: usize = 3;
@@ -79,6 +85,8 @@ impl Partition {
             tombstones: Vec::new(),
         };
         std::fs::write(partition.data.path().join(".duramen/catalog"), catalog.encode()).unwrap();
+        let entries = entries_below(&partition, segment_base, recovery_point);
+        let (index_len, time_index_len) = (entries * ENTRY_LEN, entries * TIME_ENTRY_LEN);
         let record = PartitionRecord {
             key: PartitionKey { topic_id: TOPIC_ID, partition: 0 },
             recovery_point: recovery_point as u64,
@@ -86,8 +94,8 @@ impl Partition {
             position,
             log_start: 0,
             index: IndexState::default(),
-            index_len: 0,
-            time_index_len: 0,
+            index_len: index_len as u32,
+            time_index_len: time_index_len as u32,
             epochs: vec![(START_EPOCH, 0)],
             producers: Vec::new(),
         };
@@ -95,12 +103,13 @@ impl Partition {
             sequence: 1,
             start_epoch: START_EPOCH,
             core: 0,
-            journal: JournalStart::default(),
+            journal: JOURNAL_START,
             partitions: vec![record],
         };
         let mut bytes = Vec::new();
         checkpoint.encode(&mut bytes);
         std::fs::write(core.join("checkpoint-0"), bytes).unwrap();
+        std::fs::write(core.join("journal-1"), vec![0; JOURNAL_BYTES]).unwrap();
         partition
     }
 
@@ -190,6 +199,13 @@ impl Partition {
         let path = self.folder().join(SegmentFile::Snapshot.name(offset));
         std::fs::write(path, producer_snapshot::encode(&[entry])).unwrap();
     }
+}
+
+/// How many batches of a segment lie below an offset and have entries in its indexes.
+fn entries_below(partition: &Partition, segment_base: i64, offset: i64) -> usize {
+    let path = partition.folder().join(SegmentFile::Log.name(segment_base));
+    let headers = headers(&std::fs::read(path).unwrap());
+    headers.iter().filter(|(_, header)| header.base_offset < offset).count().saturating_sub(1)
 }
 
 /// Writes a log with the indexes that belong to it.
