@@ -3,6 +3,17 @@
 //! Fields have the names of Kafka's own dump in snake case, and times their unit. Every batch is
 //! followed by its records. Each file opens with an object of type `file`; damage has type
 //! `damage`, `torn`, `zeroed` or `stale` and names its file itself.
+//!
+//! | in | types |
+//! |---|---|
+//! | every file | `file`; `damage torn zeroed stale` |
+//! | segments | `batch record` |
+//! | `.index .timeindex .txnindex .snapshot` | `index timeindex aborted_txn producer` |
+//! | `leader-epoch-checkpoint`, `partition.metadata` | `leader_epoch partition_metadata` |
+//! | Kafka's checkpoint files, `meta.properties` | `partition_offset property` |
+//! | journals | `group`; its entries `batches log_start dropped`, with `batch record` |
+//! | checkpoints | `checkpoint checkpoint_partition checkpoint_leader_epoch checkpoint_producer_batch` |
+//! | catalog | `catalog topic topic_config tombstone` |
 
 use std::path::Path;
 
