@@ -6,8 +6,11 @@
 //! - [`codes`]: error codes and what a client may do about them.
 //! - [`murmur2`](mod@murmur2): the hash that places a key on a partition.
 //! - [`native`]: the frames and messages of the native protocol.
+//! - `client`, a feature: the asynchronous client.
 
 pub mod batch;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codes;
 pub mod files;
 pub mod murmur2;
