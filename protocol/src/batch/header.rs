@@ -147,7 +147,7 @@ impl BatchHeader {
     /// fewer are there or the length can't be true.
     pub fn peek_size(bytes: &[u8]) -> Option<usize> {
         let length = Reader::new(bytes.get(layout::LENGTH..)?).i32().ok()?;
-        (length >= layout::MIN_LENGTH).then_some(layout::LOG_OVERHEAD + length as usize)
+        (length >= layout::MIN_LENGTH).then(|| layout::LOG_OVERHEAD + length as usize)
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<BatchHeader, WireError> {
@@ -253,6 +253,7 @@ mod tests {
         assert_eq!(BatchHeader::peek_size(&bytes[..12]), Some(bytes.len()));
         assert_eq!(BatchHeader::peek_size(&bytes[..11]), None);
         assert_eq!(BatchHeader::peek_size(&[0; 12]), None);
+        assert_eq!(BatchHeader::peek_size(&[0xff; 12]), None, "a negative length");
     }
 
     #[test]
