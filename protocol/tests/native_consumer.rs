@@ -1,14 +1,22 @@
 //! The consumer against a server in memory that cuts, breaks and damages.
 
+#![cfg(all(
+    feature = "client",
+    feature = "gzip",
+    feature = "snappy",
+    feature = "lz4",
+    feature = "zstd"
+))]
+
 mod mock;
 
 use duramen_protocol::TopicId;
-use duramen_protocol::batch::{BatchBuilder, Codec};
+use duramen_protocol::batch::{BatchBuilder, Codec, batches};
 use duramen_protocol::client::{
     ClientConfig, ClientError, ConsumedRecord, Consumer, Gap, GapReason, Item, Start,
 };
 use duramen_protocol::native::ErrorCode;
-use duramen_protocol::native::messages::{CommittedOffset, OffsetQuery};
+use duramen_protocol::native::messages::{CommittedOffset, OffsetQuery, Read};
 use mock::{Mock, World};
 
 const CODECS: [Codec; 5] = Codec::ALL;
@@ -284,6 +292,29 @@ async fn starts_are_found_and_bad_ones_refused() {
 }
 
 #[tokio::test]
+async fn a_partition_read_to_its_end_is_pushed_no_more() {
+    let mock = Mock::start(2, 1).await;
+    mock.change(|world| (0..2).for_each(|partition| fill(world, partition, 5)));
+    let client = mock.client().await;
+    let consumer = client.consumer("events").start(Start::Beginning).until_end().open().await;
+    let mut consumer = consumer.expect("open");
+    let mut next = [0; 2];
+    while next.iter().all(|next| *next < 15) {
+        let record = consumer.next().await.expect("readable").expect("there is more");
+        next[record.partition as usize] += 1;
+    }
+    let done = next.iter().position(|next| *next == 15).expect("one is done");
+    let rest = (15 - next[1 - done]) as usize;
+    if rest > 0 {
+        consumer.next().await.expect("readable").expect("there is more");
+    }
+    let pushed = mock.world().pushed_bytes;
+    mock.change(|world| fill(world, done, 100));
+    client.ping().await.expect("there");
+    assert_eq!(mock.world().pushed_bytes, pushed);
+}
+
+#[tokio::test]
 async fn a_topic_made_anew_is_another_topic() {
     let mock = Mock::start(1, 1).await;
     mock.change(|world| fill(world, 0, 1));
@@ -322,6 +353,13 @@ async fn questions_are_answered() {
     let unknown = client.find_offset("nothing", 0, OffsetQuery::Latest).await;
     let code = unknown.expect_err("no such topic").code();
     assert_eq!(code, Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+
+    let read = Read { offset: 4, min_bytes: 1, max_bytes: 1 << 20, max_wait_ms: 0 };
+    let read = client.read("events", 1, read).await.expect("there");
+    assert_eq!((read.log_start, read.durable_end), (0, 12));
+    let offsets: Vec<i64> =
+        batches(&read.bytes).map(|(_, batch)| batch.expect("whole").header().base_offset).collect();
+    assert_eq!(offsets, [3, 6, 9]);
 
     let position = CommittedOffset {
         topic: "events".to_owned(),

@@ -1,5 +1,7 @@
 //! The producer against a server in memory that loses, refuses and repeats.
 
+#![cfg(feature = "client")]
+
 mod mock;
 
 use std::time::Duration;

@@ -4,11 +4,28 @@
 //! [`ClientConfig::retry_for`](super::ClientConfig::retry_for). When the connection breaks before the
 //! answer comes, only questions are repeated that may be asked twice.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::connection::Connection;
 use super::pool::Opened;
 use super::{Backoff, Client, ClientError};
 use crate::codes::Class;
-use crate::native::field::Call;
+use crate::native::field::{Call, Message};
 use crate::native::messages::*;
+
+/// What a read gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBytes {
+    /// The first offset there is.
+    pub log_start: i64,
+    /// The offset after the last durable one.
+    pub durable_end: i64,
+    /// Batches; the first holds the offset asked for, the last may be cut short. See
+    /// [`batches`](crate::batch::batches).
+    pub bytes: Bytes,
+}
 
 /// Whether a request may be made twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,12 +166,39 @@ impl Client {
         self.pool.any().await.map(|connection| connection.hello().clone())
     }
 
-    /// Opens a partition on the core that owns it, trying as long as that may help.
-    pub(super) async fn open(&self, open: &Open) -> Result<Opened, ClientError> {
+    /// Reads a partition's log from `read.offset` on: a question, where a
+    /// [`Consumer`](super::Consumer) would be pushed to. For tools that look at a place now and then.
+    ///
+    /// # Errors
+    /// When there is no such partition, or the offset is out of range or damaged.
+    pub async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        read: Read,
+    ) -> Result<ReadBytes, ClientError> {
+        let wait = Duration::from_millis(read.max_wait_ms.into());
+        let (connection, mut bytes) = self.at_partition(topic, partition, &read, wait).await?;
+        let head = bytes.split_to(ReadHead::LEN.min(bytes.len()));
+        let ReadHead { log_start, durable_end } =
+            ReadHead::decode(&head).map_err(|error| connection.breach(&error.to_string()))?;
+        Ok(ReadBytes { log_start, durable_end, bytes })
+    }
+
+    /// A partition as it stands.
+    pub(super) async fn look(
+        &self,
+        topic: &str,
+        partition: u32,
+    ) -> Result<OpenAnswer, ClientError> {
         let mut backoff = Backoff::new(self.config().retry_for);
+        let open = Open::plain(topic, partition);
         loop {
-            match self.pool.open(open, None).await {
-                Ok(opened) => return Ok(opened),
+            match self.pool.open(&open, None).await {
+                Ok(Opened { connection, partition }) => {
+                    give_back(&connection, partition.handle).await;
+                    return Ok(partition);
+                }
                 Err(error) if error.class() == Class::Fatal => return Err(error),
                 Err(error) => backoff.wait(error).await?,
             }
@@ -190,33 +234,47 @@ impl Client {
         self.pool.any().await?.call(0, call).await
     }
 
-    /// Asks the core that owns a partition. All such questions may be repeated.
+    /// Asks the core that owns a partition.
     async fn ask_partition<C: Call>(
         &self,
         topic: &str,
         partition: u32,
         call: &C,
     ) -> Result<C::Answer, ClientError> {
+        let (connection, body) = self.at_partition(topic, partition, call, Duration::ZERO).await?;
+        C::Answer::decode(&body).map_err(|error| connection.breach(&error.to_string()))
+    }
+
+    /// Asks the core that owns a partition, again if need be: the answer's body, and where it came
+    /// from. The server may take `wait` on purpose.
+    async fn at_partition<C: Call>(
+        &self,
+        topic: &str,
+        partition: u32,
+        call: &C,
+        wait: Duration,
+    ) -> Result<(Connection, Bytes), ClientError> {
         let mut backoff = Backoff::new(self.config().retry_for);
         let open = Open::plain(topic, partition);
         loop {
-            match self.ask_partition_once(&open, call).await {
+            let answer = match self.pool.open(&open, None).await {
+                Ok(Opened { connection, partition }) => {
+                    let body = connection.body(partition.handle, call, wait).await;
+                    give_back(&connection, partition.handle).await;
+                    body.map(|body| (connection, body))
+                }
+                Err(error) => Err(error),
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.class() == Class::Fatal => return Err(error),
                 Err(error) => backoff.wait(error).await?,
             }
         }
     }
+}
 
-    async fn ask_partition_once<C: Call>(
-        &self,
-        open: &Open,
-        call: &C,
-    ) -> Result<C::Answer, ClientError> {
-        let Opened { connection, partition } = self.pool.open(open, None).await?;
-        let answer = connection.call(partition.handle, call).await;
-        // The answer counts, whether or not the handle could be given back.
-        let _ = connection.call(partition.handle, &CloseHandle).await;
-        answer
-    }
+/// Gives a handle back. If that fails its connection is gone, and the handle with it.
+async fn give_back(connection: &Connection, handle: u32) {
+    let _ = connection.call(handle, &CloseHandle).await;
 }

@@ -43,11 +43,12 @@ impl Backoff {
     /// How long to wait before trying again; the time runs from the first call on.
     ///
     /// # Errors
-    /// When the time is up, with `last` as the reason.
+    /// When the time is up, with `last` as the reason; it starts over then.
     pub(crate) fn delay(&mut self, last: ClientError) -> Result<Duration, ClientError> {
         let started = *self.started.get_or_insert_with(Instant::now);
         let wait = self.step();
         if started.elapsed() + wait > self.give_up_after {
+            self.reset();
             return Err(self.give_up(last));
         }
         Ok(wait)

@@ -51,6 +51,7 @@ mod push;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use admin::ReadBytes;
 pub use config::ClientConfig;
 pub use consumer::{
     ConsumedBatch, ConsumedRecord, Consumer, ConsumerBuilder, Gap, GapReason, Item, Start,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Fate, World};
 
@@ -24,8 +24,8 @@ struct Connection {
     out: mpsc::Sender<Bytes>,
     core: u16,
     handles: HashMap<u32, (String, TopicId, u32)>,
-    /// Credit of each subscription.
-    subscriptions: HashMap<u32, watch::Sender<u64>>,
+    /// Credit and task of each subscription.
+    subscriptions: HashMap<u32, (watch::Sender<u64>, AbortHandle)>,
     next: u32,
     tasks: JoinSet<()>,
 }
@@ -101,10 +101,16 @@ impl Connection {
                 Some(Err(code)) => Err(error(code)),
             },
             Request::Credit(Credit { bytes }) => {
-                if let Some(credit) = self.subscriptions.get(&header.handle) {
+                if let Some((credit, _)) = self.subscriptions.get(&header.handle) {
                     credit.send_modify(|credit| *credit += u64::from(bytes));
                 }
                 return Ok(());
+            }
+            Request::Unsubscribe => {
+                if let Some((_, task)) = self.subscriptions.remove(&header.handle) {
+                    task.abort();
+                }
+                encoded(&Empty)
             }
             Request::Subscribe(subscribe) => return self.subscribe(&header, subscribe).await,
             other => self.answer(header.handle, other),
@@ -195,6 +201,14 @@ impl Connection {
                     internal: false,
                 };
                 encoded(&ListTopicsAnswer { topics: world.topics.iter().map(listed).collect() })
+            }
+            Request::Read(read) => {
+                let (topic, _, partition) = &self.handles[&handle];
+                let log = &world.topics[topic].logs[*partition as usize];
+                let mut bytes = BytesMut::new();
+                ReadHead { log_start: log.start, durable_end: log.end }.encode(&mut bytes);
+                log.from(read.offset).iter().for_each(|(_, batch)| bytes.extend_from_slice(batch));
+                Ok(bytes)
             }
             Request::FindOffset(FindOffset { query }) => {
                 let (topic, _, partition) = &self.handles[&handle];
@@ -304,18 +318,18 @@ impl Connection {
         let answer = SubscribeAnswer { subscription, log_start, durable_end };
         self.send(header, 0, encoded(&answer)).await?;
         let (credit, credits) = watch::channel(u64::from(subscribe.credit_bytes));
-        self.subscriptions.insert(subscription, credit.clone());
-        self.tasks.spawn(push(Pushing {
+        let task = self.tasks.spawn(push(Pushing {
             world: Arc::clone(&self.world),
             changed: self.changed.subscribe(),
             out: self.out.clone(),
-            credit,
+            credit: credit.clone(),
             credits,
             subscription,
             topic,
             partition,
             next: subscribe.offset,
         }));
+        self.subscriptions.insert(subscription, (credit, task));
         Ok(())
     }
 }

@@ -17,11 +17,19 @@ use crate::native::{ErrorAnswer, Opcode, VERSION};
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
+/// The longest name of a client.
+const CLIENT_NAME_BYTES: usize = 1024;
+
 /// Connects and says hello.
 pub(super) async fn connect(
     config: &ClientConfig,
     core: u16,
 ) -> Result<(TcpStream, HelloAnswer), ClientError> {
+    if config.client_name.len() > CLIENT_NAME_BYTES {
+        // A hello too long for its limit would be answered with silence.
+        let what = format!("a client_name of more than {CLIENT_NAME_BYTES} bytes");
+        return Err(ClientError::Invalid(what));
+    }
     let unreachable = |error: io::Error| ClientError::Unreachable {
         server: config.server.clone(),
         reason: error.to_string(),

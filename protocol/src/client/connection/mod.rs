@@ -27,7 +27,9 @@ use super::push::PushBuffer;
 use super::{ClientConfig, ClientError};
 use crate::native::field::{Call, Message};
 use crate::native::frame::{self, FrameHeader, HEADER_LEN};
-use crate::native::messages::{AppendAnswer, Credit, HelloAnswer, Subscribe, SubscribeAnswer};
+use crate::native::messages::{
+    AppendAnswer, Credit, Empty, HelloAnswer, Subscribe, SubscribeAnswer, Unsubscribe,
+};
 use crate::native::opcode::Opcode;
 use state::{Answer, State, Waiter};
 use writer::Outgoing;
@@ -111,8 +113,8 @@ impl Connection {
         handle: u32,
         call: &C,
     ) -> Result<C::Answer, ClientError> {
-        let answer = self.exchange(handle, call, Waiter::Answer).await?;
-        C::Answer::decode(&answer.body).map_err(|error| self.0.state.breach(&error.to_string()))
+        let body = self.body(handle, call, Duration::ZERO).await?;
+        C::Answer::decode(&body).map_err(|error| self.0.state.breach(&error.to_string()))
     }
 
     /// Subscribes; pushes go to `buffer`.
@@ -126,9 +128,36 @@ impl Connection {
         buffer: Arc<PushBuffer>,
     ) -> Result<SubscribeAnswer, ClientError> {
         let waiter = |answer, permits| Waiter::Subscription { answer, permits, buffer };
-        let answer = self.exchange(handle, call, waiter).await?;
+        let answer = self.exchange(handle, call, waiter, Duration::ZERO).await?;
         SubscribeAnswer::decode(&answer.body)
             .map_err(|error| self.0.state.breach(&error.to_string()))
+    }
+
+    /// Ends a subscription; what is still pushed is dropped.
+    ///
+    /// # Errors
+    /// As for [`Connection::call`].
+    pub(crate) async fn unsubscribe(&self, subscription: u32) -> Result<(), ClientError> {
+        self.0.state.forget_subscription(subscription);
+        self.call(subscription, &Unsubscribe).await.map(|Empty| ())
+    }
+
+    /// Asks, and gives the answer's body as it came. The server may take `wait` on purpose.
+    ///
+    /// # Errors
+    /// As for [`Connection::call`].
+    pub(crate) async fn body<C: Call>(
+        &self,
+        handle: u32,
+        call: &C,
+        wait: Duration,
+    ) -> Result<Bytes, ClientError> {
+        self.exchange(handle, call, Waiter::Answer, wait).await.map(|answer| answer.body)
+    }
+
+    /// Closes the connection because the server sent what it may not.
+    pub(crate) fn breach(&self, what: &str) -> ClientError {
+        self.0.state.breach(what)
     }
 
     async fn exchange<C: Call>(
@@ -136,6 +165,7 @@ impl Connection {
         handle: u32,
         call: &C,
         waiter: impl FnOnce(state::AnswerSender, Vec<OwnedSemaphorePermit>) -> Waiter,
+        wait: Duration,
     ) -> Result<Answer, ClientError> {
         call.check().map_err(|error| ClientError::Invalid(error.to_string()))?;
         let exchange = async {
@@ -146,7 +176,7 @@ impl Connection {
             slot.send(Outgoing::frame(frame::request(correlation, handle, call).freeze()));
             answer.await.map_err(|_| self.0.state.closed_error())?
         };
-        match tokio::time::timeout(self.0.request_timeout, exchange).await {
+        match tokio::time::timeout(self.0.request_timeout + wait, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(self.no_answer()),
         }

@@ -155,6 +155,11 @@ impl State {
         lock(&self.waiting).subscriptions.get(&id).cloned()
     }
 
+    /// Drops what is pushed to a subscription from now on.
+    pub(super) fn forget_subscription(&self, id: u32) {
+        lock(&self.waiting).subscriptions.remove(&id);
+    }
+
     /// Ends a subscription that the server has ended.
     ///
     /// # Errors

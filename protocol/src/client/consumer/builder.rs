@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Consumer;
 use super::partition::Partition;
 use crate::client::{Backoff, Client, ClientError};
-use crate::native::messages::{OffsetQuery, Open};
+use crate::native::messages::OffsetQuery;
 
 /// The smallest window of a partition.
 const WINDOW_BYTES_MIN: u32 = 16 << 10;
@@ -94,10 +94,10 @@ impl ConsumerBuilder {
     /// When there is no such topic or partition, the offset is out of range, or the server could not
     /// be reached for [`ClientConfig::retry_for`](crate::client::ClientConfig::retry_for).
     pub async fn open(self) -> Result<Consumer, ClientError> {
-        let first = self.client.open(&Open::plain(&self.topic, 0)).await?;
+        let first = self.client.look(&self.topic, 0).await?;
         let numbers = match &self.partitions {
             Some(numbers) => numbers.clone(),
-            None => (0..first.partition.partitions).collect(),
+            None => (0..first.partitions).collect(),
         };
         let window = self.window(numbers.len());
         let mut partitions = Vec::with_capacity(numbers.len());
@@ -113,6 +113,8 @@ impl ConsumerBuilder {
             partitions,
             detached,
             due: Default::default(),
+            finished: Default::default(),
+            current: 0,
             gaps: Default::default(),
             backoff: Backoff::new(retry_for),
             retry_at: Instant::now(),
@@ -127,7 +129,7 @@ impl ConsumerBuilder {
     }
 
     async fn partition(&self, number: u32, window: u32) -> Result<Partition, ClientError> {
-        let opened = self.client.open(&Open::plain(&self.topic, number)).await?.partition;
+        let opened = self.client.look(&self.topic, number).await?;
         let (log_start, end) = (opened.log_start, opened.durable_end);
         let position = match (self.positions.get(&number), self.start) {
             (Some(&position), _) | (None, Start::Offset(position)) => position,

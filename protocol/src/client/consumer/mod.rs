@@ -59,9 +59,13 @@ pub struct Consumer {
     detached: VecDeque<usize>,
     /// Which partitions have gathered enough credit to renew.
     due: VecDeque<usize>,
+    /// Subscriptions that are not wanted any more.
+    finished: VecDeque<(Connection, u32)>,
     /// What was found out on the way and is to be told.
     gaps: VecDeque<Gap>,
-    /// Records of the batch that [`Consumer::next`] is at.
+    /// The partition of the last batch.
+    current: usize,
+    /// What is left of that batch, for [`Consumer::next`].
     records: VecDeque<ConsumedRecord>,
     backoff: Backoff,
     /// Not before then is it tried again to subscribe.
@@ -80,6 +84,7 @@ impl Consumer {
                 return Ok(Some(Item::Gap(gap)));
             }
             self.renew_credit().await;
+            self.unsubscribe().await;
             self.attach_all().await?;
             if !self.gaps.is_empty() {
                 continue;
@@ -107,7 +112,7 @@ impl Consumer {
             if let Some(record) = self.records.pop_front() {
                 // Behind the last one the batch may go on with offsets that compaction removed.
                 let next = self.records.front().map_or(record.offset + 1, |next| next.offset);
-                self.consumed(record.partition, next);
+                self.partitions[self.current].consumed = next;
                 return Ok(Some(record));
             }
             match self.next_batch().await? {
@@ -117,7 +122,7 @@ impl Consumer {
                     self.records = batch.records()?.into();
                     // Back from the batch's end to what was really given.
                     if let Some(first) = self.records.front() {
-                        self.consumed(first.partition, first.offset);
+                        self.partitions[self.current].consumed = first.offset;
                     }
                 }
             }
@@ -139,13 +144,6 @@ impl Consumer {
     /// server has told.
     pub fn lag(&self) -> Vec<(u32, i64)> {
         self.partitions.iter().map(|partition| (partition.number(), partition.lag())).collect()
-    }
-
-    fn consumed(&mut self, partition: u32, next: i64) {
-        let found = self.partitions.iter_mut().find(|each| each.number() == partition);
-        if let Some(partition) = found {
-            partition.consumed = next;
-        }
     }
 
     /// Takes from the partition whose turn it is.
@@ -176,9 +174,12 @@ impl Consumer {
                 return self.ended(index, reason).map(|()| None);
             }
         };
-        if partition.is_credit_due() {
+        if partition.is_done() {
+            self.finished.extend(partition.detach());
+        } else if partition.is_credit_due() {
             self.due.push_back(index);
         }
+        self.current = index;
         Ok(batch)
     }
 
@@ -206,6 +207,16 @@ impl Consumer {
                 }
             }
             self.due.pop_front();
+        }
+    }
+
+    /// Ends subscriptions that are not wanted any more. Whether that succeeds is all one: no credit
+    /// is renewed for them.
+    async fn unsubscribe(&mut self) {
+        while let Some((connection, subscription)) = self.finished.front() {
+            let (connection, subscription) = (connection.clone(), *subscription);
+            let _ = connection.unsubscribe(subscription).await;
+            self.finished.pop_front();
         }
     }
 

@@ -144,9 +144,9 @@ impl Partition {
         Ok(opened)
     }
 
-    /// Forgets the subscription; its handle stays, if its connection does.
-    pub(super) fn detach(&mut self) {
-        self.subscription = None;
+    /// Forgets the subscription and gives its connection and id; its handle stays.
+    pub(super) fn detach(&mut self) -> Option<(Connection, u32)> {
+        self.subscription.take().map(|live| (live.connection, live.id))
     }
 
     /// What lies ready, if there is a subscription.

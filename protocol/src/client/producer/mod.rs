@@ -36,7 +36,6 @@ use tokio::task::JoinSet;
 use super::{Client, ClientError, lock};
 use crate::batch::BatchBuilder;
 use crate::native::NO_PRODUCER_ID;
-use crate::native::messages::Open;
 
 pub use config::{Acks, ProducerConfig};
 pub use delivery::{Delivery, Receipt};
@@ -77,13 +76,13 @@ impl Producer {
         config: ProducerConfig,
     ) -> Result<Producer, ClientError> {
         config.check()?;
-        let opened = client.open(&Open::plain(topic, 0)).await?;
+        let partition = client.look(topic, 0).await?;
         let producer_id = if config.is_idempotent() {
             client.allocate_producer_id().await?.producer_id
         } else {
             NO_PRODUCER_ID
         };
-        let shared = Arc::new(Shared::new(client, topic, config, producer_id, &opened.partition));
+        let shared = Arc::new(Shared::new(client, topic, config, producer_id, &partition));
         Ok(Producer { shared, partitions: std::sync::Mutex::default() })
     }
 

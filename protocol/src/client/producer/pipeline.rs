@@ -47,7 +47,7 @@ pub(super) struct Pipeline {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     partition: u32,
-    opened: Option<Opened>,
+    opened: Option<Arc<Opened>>,
     /// Who owned the partition when it was last opened.
     owner: Option<u16>,
     /// The next batch's.
@@ -394,7 +394,7 @@ impl Pipeline {
                 self.shared.learn(&opened.partition);
                 self.owner = Some(opened.partition.core);
                 self.prune(&open, &opened.partition);
-                self.opened = Some(opened);
+                self.opened = Some(Arc::new(opened));
             }
             Err(error) if error.class() == Class::Fatal => self.fail_all(&error),
             Err(error) => {

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::ProducerConfig;
 use crate::batch::{Codec, HEADER_LEN};
 use crate::client::{Client, ClientError, lock};
-use crate::native::messages::{Open, OpenAnswer};
+use crate::native::messages::OpenAnswer;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -81,9 +81,9 @@ impl Shared {
         if partition < self.partitions.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let opened = self.client.open(&Open::plain(&self.topic, 0)).await?;
-        self.learn(&opened.partition);
-        match opened.partition.partitions {
+        let first = self.client.look(&self.topic, 0).await?;
+        self.learn(&first);
+        match first.partitions {
             count if partition < count => Ok(()),
             count => Err(ClientError::Invalid(format!(
                 "topic {} has partitions 0 to {}, not {partition}",
