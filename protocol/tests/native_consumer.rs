@@ -283,9 +283,14 @@ async fn starts_are_found_and_bad_ones_refused() {
     read(&mut consumer, 1, &mut [29]).await;
     assert_eq!(consumer.next().await.expect("readable"), None);
 
+    mock.change(|world| world.topics.get_mut("events").expect("there").logs[0].start = 3);
+    let old = client.consumer("events").positions([(0, 1)]).open().await;
+    let told = old.expect("open").next().await.expect_err("removed since");
+    assert_eq!(told.to_string(), "removed: events-0 offsets 1-2");
+
     let beyond = client.consumer("events").start(Start::Offset(31)).open().await;
     let beyond = beyond.expect_err("out of range").to_string();
-    assert!(beyond.contains("0 to below 30"), "{beyond}");
+    assert!(beyond.contains("3 to below 30"), "{beyond}");
     let unknown = client.consumer("events").partitions(Some(vec![2])).open().await;
     let unknown = unknown.expect_err("no such partition");
     assert_eq!(unknown.code(), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));

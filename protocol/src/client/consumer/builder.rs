@@ -61,7 +61,7 @@ impl ConsumerBuilder {
     }
 
     /// Where to start in some partitions, whatever [`ConsumerBuilder::start`] says: the positions of
-    /// a named consumer, for instance.
+    /// a named consumer, for instance. What was removed since is told as a [`Gap`](super::Gap).
     pub fn positions(self, positions: impl IntoIterator<Item = (u32, i64)>) -> Self {
         ConsumerBuilder { positions: positions.into_iter().collect(), ..self }
     }
@@ -141,8 +141,9 @@ impl ConsumerBuilder {
                 if found.offset < 0 { end } else { found.offset }
             }
         };
-        let fixed = self.positions.contains_key(&number) || matches!(self.start, Start::Offset(_));
-        if fixed && (position > end || position < log_start) {
+        // What lies below a stored position's log start is told as a gap: time has passed since.
+        let asked = !self.positions.contains_key(&number);
+        if position > end || asked && position < log_start {
             return Err(ClientError::Invalid(format!(
                 "offset {position} of {}-{number} is out of range: its offsets go from {log_start} \
                  to below {end}",
