@@ -33,10 +33,20 @@ pub const CHECKPOINT_IN_FLIGHT: usize = 16;
 /// After the disk was full: how long until space is asked for again.
 pub const FULL_RETRY_MS: u64 = 200;
 
+/// Segments that recovery has open at once.
+pub const RECOVERY_OPEN_FILES: usize = 256;
 /// Reads from files in flight, a core.
 pub const READS_IN_FLIGHT: usize = 8;
 /// The most that one read from a file brings, unless a single batch is larger.
 pub const READ_BYTES: usize = 1 << 20;
+/// Reads that wait for their turn, a core.
+pub const READS_QUEUED: usize = 10_000;
+/// What a scan for a batch reads at a time.
+pub const SCAN_BYTES: usize = 16 << 10;
+/// The largest batch that any topic may have.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Places behind damage that are remembered, a segment.
+pub const HINTS: usize = 10_000;
 /// Bytes of index files kept in memory, a core.
 pub const INDEX_CACHE_BYTES: usize = 16 << 20;
 /// Sealed segments kept open, a core.

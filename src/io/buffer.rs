@@ -46,6 +46,8 @@ impl Drop for Memory {
 /// slice of this block lives.
 pub struct Block {
     memory: Arc<Memory>,
+    /// Bytes it takes; the allocation may have more.
+    capacity: usize,
     len: usize,
 }
 
@@ -62,12 +64,17 @@ impl Block {
         // SAFETY: the layout's size is at least ALIGNMENT, so not zero.
         let start = unsafe { alloc_zeroed(layout) };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
-        Block { memory: Arc::new(Memory { start, layout }), len: 0 }
+        Block { memory: Arc::new(Memory { start, layout }), capacity: size, len: 0 }
+    }
+
+    /// A zeroed, empty block that takes `room` bytes and no more, whatever memory that needs.
+    pub fn with_room(room: usize) -> Block {
+        Block { capacity: room, ..Block::new(room) }
     }
 
     /// Bytes it can hold.
     pub fn capacity(&self) -> usize {
-        self.memory.layout.size()
+        self.capacity
     }
 
     /// Bytes it holds.

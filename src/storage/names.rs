@@ -17,6 +17,7 @@
 use std::path::{Path, PathBuf};
 
 use duramen_protocol::TopicId;
+use duramen_protocol::files::partition_folder;
 
 pub use crate::config::topic_name::{TOPIC_NAME_MAX, check_topic_name};
 
@@ -75,7 +76,7 @@ impl Layout {
     }
 
     pub fn partition(&self, topic: &str, partition: u32) -> PathBuf {
-        self.data.join(format!("{topic}-{partition}"))
+        self.data.join(partition_folder::folder_name(topic, partition))
     }
 
     /// Where a deleted partition's folder goes until it is gone.
@@ -99,26 +100,14 @@ pub fn journal_number(name: &str) -> Option<u64> {
     name.strip_prefix("journal-")?.parse().ok()
 }
 
-/// Splits a partition folder's name into topic and partition.
-pub fn parse_partition(folder: &str) -> Option<(&str, u32)> {
-    let (topic, partition) = folder.rsplit_once('-')?;
-    let number: u32 = partition.parse().ok()?;
-    let canonical = number.to_string() == partition;
-    (canonical && check_topic_name(topic).is_ok()).then_some((topic, number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn partition_folders_round_trip() {
+    fn names_of_partitions_and_journals() {
         let layout = Layout::new("/data");
         assert_eq!(layout.partition("a-b-1", 7), Path::new("/data/a-b-1-7"));
-        assert_eq!(parse_partition("a-b-1-7"), Some(("a-b-1", 7)));
-        for other in [".duramen", "a", "a-", "a-x", "a-01", "-1", "a-99999999999"] {
-            assert_eq!(parse_partition(other), None, "{other}");
-        }
         assert_eq!(journal_number("journal-12"), Some(12));
     }
 }

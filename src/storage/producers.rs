@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use duramen_protocol::batch::BatchHeader;
 use duramen_protocol::files::checkpoint::{ProducerBatch, ProducerRecord};
+use duramen_protocol::files::producer_snapshot::{self, ProducerEntry};
 
 /// Batches remembered of each producer.
 const REMEMBERED: usize = 5;
@@ -57,15 +58,6 @@ pub struct Producers {
 }
 
 impl Producers {
-    /// How many producers are remembered.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
     /// Holds a batch against what is remembered. Batches without a producer id are new.
     ///
     /// # Errors
@@ -153,6 +145,28 @@ impl Producers {
             })
             .filter(|r| !r.batches.is_empty())
             .collect()
+    }
+
+    /// The bytes of a Kafka producer snapshot for `offset`, above everything staged.
+    pub fn snapshot(&self, offset: u64) -> Vec<u8> {
+        let entries: Vec<ProducerEntry> = self
+            .records_below(offset)
+            .into_iter()
+            .filter_map(|r| {
+                let last = r.batches.last()?;
+                Some(ProducerEntry {
+                    producer_id: r.producer_id,
+                    producer_epoch: r.epoch,
+                    last_sequence: last.last_sequence,
+                    last_offset: last.last_offset as i64,
+                    offset_delta: (last.last_offset - last.first_offset) as i32,
+                    timestamp: last.timestamp_ms,
+                    coordinator_epoch: -1,
+                    current_txn_first_offset: -1,
+                })
+            })
+            .collect();
+        producer_snapshot::encode(&entries)
     }
 
     /// The state that `records` describe.
@@ -266,8 +280,8 @@ mod tests {
         let mut p = Producers::default();
         p.apply(&batch(0, 0, 1), 0, 0, 100);
         p.expire(101, 0);
-        assert_eq!(p.len(), 1);
+        assert_eq!(p.by_id.len(), 1);
         p.expire(101, 1);
-        assert!(p.is_empty());
+        assert!(p.by_id.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use super::Fake;
 use super::faults::Kind;
 use super::flight::{Effect, Flight};
 use super::tree::View;
-use crate::io::{Done, Output, Token};
+use crate::io::{Done, FileId, Output, Token};
 
 /// What has completed without an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,15 @@ impl Fake {
     pub fn read_durable(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let node = self.tree.find(path.as_ref(), View::Stable)?;
         self.tree.file(node).map(|file| file.stable())
+    }
+
+    /// Bytes of an open file as `sendfile` would find them; fewer where it ends.
+    pub fn peek(&self, file: FileId, at: u64, len: u64) -> Vec<u8> {
+        let node = self.handles.get(&file).and_then(|handle| self.tree.file(handle.node));
+        let mut bytes = vec![0; len as usize];
+        let read = node.map_or(0, |file| file.read(at, &mut bytes));
+        bytes.truncate(read);
+        bytes
     }
 
     /// Operations in flight.

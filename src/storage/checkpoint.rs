@@ -1,0 +1,301 @@
+//! Checkpoints: after one, a restart needs nothing of the journal before it.
+//!
+//! ```text
+//! begin        between two groups: note every log's durable end, its producers, the journal's end
+//! Flushing     every log's segments are written up to there
+//! Indexing     index entries up to there are stored, and the leader epochs
+//! Naming       folders with new names are synced
+//! Writing      the record goes into the older of the two slots
+//! done         journal files before the noted end are free again
+//! ```
+//!
+//! The order is the guarantee: what the record says is on stable storage before the record is,
+//! and the record is before a journal file is used again. A step that fails for want of space
+//! ends the run; it is begun anew when there may be space.
+
+use duramen_protocol::files::checkpoint::{Head, JournalStart};
+use duramen_protocol::files::leader_epochs::{self, EpochStart};
+
+use super::log::{Life, Log, LogId, Place};
+use super::names;
+use super::store::{Canary, Store};
+use super::task::{CheckpointStep, LogStep, Task};
+use crate::io::{Disk, Op};
+use crate::limits;
+
+/// Where a run of the checkpoint stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Flushing,
+    Indexing,
+    Naming,
+    Writing,
+}
+
+/// One log in a run.
+struct Target {
+    log: LogId,
+    place: Place,
+    /// The offset there.
+    offset: u64,
+    /// Lengths that the two indexes of the segment are to have at least.
+    index_lens: (u32, u32),
+}
+
+/// A run of the checkpoint.
+pub struct Run {
+    phase: Phase,
+    journal: JournalStart,
+    /// Records of all logs, encoded.
+    records: Vec<u8>,
+    count: u32,
+    /// The logs that had something new.
+    targets: Vec<Target>,
+    /// Next of them in the present phase.
+    next: usize,
+    /// Operations in flight, or logs waited for, in the present phase.
+    waiting: u32,
+    /// Deleted logs that no journal will name once this run is done.
+    passed: Vec<LogId>,
+}
+
+impl<D: Disk> Store<D> {
+    /// Begins a run when the journal asks for one, or when it is forced; only between two
+    /// groups, so that the noted ends are the ends of entries.
+    pub(super) fn consider_checkpoint(&mut self) {
+        let wanted = self.journal.wants_checkpoint() || self.checkpoint_forced;
+        if !wanted || self.run.is_some() || self.group.is_some() || self.failed.is_some() {
+            return;
+        }
+        if self.full_reason().is_some() {
+            return;
+        }
+        self.checkpoint_forced = false;
+        self.counters.checkpoints += 1;
+        let run = self.begin_run();
+        self.run = Some(run);
+        self.step_run();
+    }
+
+    fn begin_run(&mut self) -> Run {
+        let mut run = Run {
+            phase: Phase::Flushing,
+            journal: self.journal.end(),
+            records: Vec::new(),
+            count: 0,
+            targets: Vec::new(),
+            next: 0,
+            waiting: 0,
+            passed: Vec::new(),
+        };
+        let block_bytes = self.block_bytes;
+        let skip_flush = self.canary(Canary::SkipFlush);
+        let no_prefix = self.canary(Canary::NoPrefix);
+        let ids: Vec<LogId> = self.logs.ids().collect();
+        for id in ids {
+            let Some(log) = self.logs.get_mut(id) else { continue };
+            match log.life {
+                Life::Living => {}
+                Life::Dropping | Life::Dropped | Life::Trashing => continue,
+                Life::Emptied => {
+                    run.passed.push(id);
+                    continue;
+                }
+            }
+            let record = log.record();
+            record.encode(&mut run.records);
+            run.count += 1;
+            if log.recovery_point == record.recovery_point && !log.names_changed {
+                continue;
+            }
+            let place = Place { base: record.segment_base, position: record.position };
+            let index_lens = (record.index_len, record.time_index_len);
+            log.prefix_due = !place.position.is_multiple_of(block_bytes) && !no_prefix;
+            run.targets.push(Target { log: id, place, offset: record.recovery_point, index_lens });
+                        if !skip_flush && !log.is_flushed_to(place) {
+                log.flush_to = Some(place);
+                run.waiting += 1;
+            }
+        }
+        for i in 0..run.targets.len() {
+            self.consider_materialising(run.targets[i].log);
+        }
+        run
+    }
+
+    /// A log's segments grew or were sealed: perhaps a run waited for that.
+    pub(super) fn flushed(&mut self, id: LogId) {
+        let Some(log) = self.logs.get_mut(id) else { return };
+        let Some(place) = log.flush_to else { return };
+        if !log.is_flushed_to(place) {
+            return;
+        }
+        log.flush_to = None;
+        if let Some(run) = &mut self.run {
+            run.waiting -= 1;
+        }
+        self.step_run();
+    }
+
+    /// One of the run's operations is done.
+    pub(super) fn run_step_done(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.waiting = run.waiting.saturating_sub(1);
+        }
+        self.step_run();
+    }
+
+    /// Ends a run that could not go on; the next one begins from the start.
+    pub(super) fn abandon_run(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        for target in &run.targets {
+            if let Some(log) = self.logs.get_mut(target.log) {
+                log.flush_to = None;
+                log.names_changed = true;
+                log.epochs_stored.clear();
+            }
+        }
+        self.root_changed = true;
+        self.checkpoint_forced = true;
+    }
+
+    fn step_run(&mut self) {
+        while let Some(run) = &mut self.run {
+            let (phase, more) = (run.phase, run.next < run.targets.len());
+            if run.waiting > 0 && (!more || run.waiting >= limits::CHECKPOINT_IN_FLIGHT as u32) {
+                return;
+            }
+            match phase {
+                Phase::Flushing if run.waiting > 0 => return,
+                Phase::Flushing => self.enter(Phase::Indexing),
+                Phase::Indexing if more => self.index_next(),
+                Phase::Indexing => self.enter(Phase::Naming),
+                Phase::Naming if more => self.name_next(),
+                Phase::Naming => self.enter(Phase::Writing),
+                Phase::Writing => return,
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        let Some(run) = &mut self.run else { return };
+        (run.phase, run.next) = (phase, 0);
+        match phase {
+            Phase::Flushing | Phase::Indexing => {}
+            Phase::Naming => self.sync_root(),
+            Phase::Writing => self.write_record(),
+        }
+    }
+
+    fn index_next(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let target = &run.targets[run.next];
+        let (id, place, lens) = (target.log, target.place, target.index_lens);
+        run.next += 1;
+        let Some(log) = self.logs.get_mut(id) else { return };
+        if !log.is_flushed_to(place) {
+            // Rolled since: sealing completes its indexes, and the run waits for that.
+            log.flush_to = Some(place);
+            run.waiting += 1;
+            return self.consider_materialising(id);
+        }
+        let is_active = log.active().base == place.base;
+        let mut ops = match is_active {
+            true => self.store_indexes(id, place.base, Some(lens)),
+            false => 0,
+        };
+        ops += self.store_epochs(id);
+        if let Some(run) = &mut self.run {
+            run.waiting += ops;
+        }
+    }
+
+    fn store_epochs(&mut self, id: LogId) -> u32 {
+        let Some(log) = self.logs.get_mut(id) else { return 0 };
+        if log.epochs_stored == log.epochs {
+            return 0;
+        }
+        log.epochs_stored.clone_from(&log.epochs);
+        let rows: Vec<EpochStart> = log.epoch_rows();
+        let path = log.folder_path.join("leader-epoch-checkpoint");
+        let data = leader_epochs::encode(&rows).into_bytes();
+        self.submit_log(id, LogStep::EpochsStored, Op::Store { path, at: 0, data });
+        1
+    }
+
+    fn sync_root(&mut self) {
+        if std::mem::take(&mut self.root_changed) {
+            let path = self.config.layout.data().to_owned();
+            let task = Task::Checkpoint(CheckpointStep::RootSynced);
+            self.tasks.submit(task, Op::SyncDir { path });
+            if let Some(run) = &mut self.run {
+                run.waiting += 1;
+            }
+        }
+    }
+
+    fn name_next(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let id = run.targets[run.next].log;
+        run.next += 1;
+        let skip = self.canary(Canary::SkipNames);
+        let Some(log) = self.logs.get_mut(id) else { return };
+        if std::mem::take(&mut log.names_changed) && !skip {
+            let path = log.folder_path.clone();
+            self.submit_log(id, LogStep::NamesSynced, Op::SyncDir { path });
+            if let Some(run) = &mut self.run {
+                run.waiting += 1;
+            }
+        }
+    }
+
+    fn write_record(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        self.checkpoint_sequence += 1;
+        let head = Head {
+            sequence: self.checkpoint_sequence,
+            start_epoch: self.config.journal.start_epoch,
+            core: self.config.journal.core,
+        };
+        let mut data = Vec::new();
+        head.encode(run.journal, run.count, &run.records, &mut data);
+        run.records = Vec::new();
+        run.waiting = 1;
+        let path = names::checkpoint(&self.config.journal.folder, self.checkpoint_sequence);
+        let task = Task::Checkpoint(CheckpointStep::Written);
+        self.tasks.submit(task, Op::Store { path, at: 0, data });
+        if self.canary(Canary::FreeBeforeCheckpoint) {
+            let journal = self.run.as_ref().map(|r| r.journal);
+            journal.into_iter().for_each(|j| self.journal.free_before(j));
+        }
+    }
+
+    /// The record is on stable storage.
+    pub(super) fn record_written(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        self.journal.free_before(run.journal);
+        for target in &run.targets {
+            if let Some(log) = self.logs.get_mut(target.log) {
+                log.recovery_point = target.offset;
+            }
+        }
+        for id in run.passed {
+            self.remove_dropped(id);
+        }
+    }
+
+    /// Whether a run is on the way.
+    pub fn is_checkpointing(&self) -> bool {
+        self.run.is_some()
+    }
+}
+
+impl Log {
+    fn epoch_rows(&self) -> Vec<EpochStart> {
+        let row = |&(epoch, start): &(u32, u64)| EpochStart {
+            epoch: epoch as i32,
+            start_offset: start as i64,
+        };
+        self.epochs.iter().map(row).collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! Materialising: the tail goes into the segment, behind the ack and never before.
+//!
+//! Whole blocks are written as they lie in memory. The last, partial block is written only when
+//! someone needs the segment complete up to a byte (a checkpoint, a roll): as a padded copy, so
+//! that the memory it lies in can go on being filled, and the next write brings it again. One
+//! write a log is in flight, so no block is ever in two writes at once.
+//!
+//! Who is written next: logs that a checkpoint or a roll waits for, then logs whose tail is worth
+//! a write, then, while the arena is over half full, the largest tail there is.
+
+use super::log::{Log, LogId};
+use super::segment::{Phase, Segment};
+use super::store::Store;
+use super::task::LogStep;
+use crate::io::{Block, Disk, Op, Slice};
+use crate::limits;
+
+/// A write to a segment.
+struct Plan {
+    base: u64,
+    at: u64,
+    up_to: u64,
+    data: Vec<Slice>,
+}
+
+impl<D: Disk> Store<D> {
+    /// Queues a log whose tail is worth a write, or must be written.
+    pub(super) fn consider_materialising(&mut self, id: LogId) {
+        let Some(log) = self.logs.get_mut(id) else { return };
+        if log.queued || log.writing {
+            return;
+        }
+        if log.must_flush() {
+            log.queued = true;
+            self.to_flush.push_back(id);
+        } else if log.unmaterialised_bytes() >= limits::MATERIALISE_BYTES {
+            log.queued = true;
+            self.to_write.push_back(id);
+        }
+    }
+
+    /// Keeps writes to segments in flight while there is something to write.
+    pub(super) fn materialise(&mut self) {
+        while self.writes < limits::MATERIALISE_IN_FLIGHT && self.failed.is_none() {
+            let Some(id) = self.next_to_write() else { return };
+            self.write_tail(id);
+        }
+    }
+
+    fn next_to_write(&mut self) -> Option<LogId> {
+        let queued = self.to_flush.pop_front().or_else(|| self.to_write.pop_front());
+        if queued.is_some() || !self.arena.is_pressed() {
+            return queued;
+        }
+        let idle = self.logs.iter().filter(|(_, l)| !l.writing && !l.queued);
+        let largest = idle.max_by_key(|(id, l)| (l.unmaterialised_bytes(), std::cmp::Reverse(*id)));
+        let (id, log) = largest?;
+        // Less than a block is written only when it must be.
+        (log.unmaterialised_bytes() >= self.block_bytes).then_some(id)
+    }
+
+    fn write_tail(&mut self, id: LogId) {
+        let block_bytes = self.block_bytes;
+        let Some(log) = self.logs.get_mut(id) else { return };
+        log.queued = false;
+        let Some(plan) = log.plan_write(block_bytes) else { return };
+        let Some(file) = log.segment(plan.base).and_then(Segment::file_id) else { return };
+        log.writing = true;
+        self.writes += 1;
+        self.counters.segment_writes += 1;
+        self.counters.segment_bytes += plan.data.iter().map(|s| s.len() as u64).sum::<u64>();
+        let step = LogStep::Written { base: plan.base, up_to: plan.up_to };
+        self.submit_log(id, step, Op::Write { file, at: plan.at, data: plan.data });
+    }
+
+    /// A write to a segment is done.
+    pub(super) fn written(&mut self, id: LogId, base: u64, up_to: u64) {
+        self.writes -= 1;
+        let Some(log) = self.logs.get_mut(id) else { return };
+        log.writing = false;
+        if let Some(segment) = log.segment_mut(base) {
+            let from = segment.materialised;
+            segment.materialised = up_to;
+            segment.trusted.add(from..up_to);
+        }
+        self.kept.push_back((id, base));
+        while self.arena.is_pressed() && self.shed() {}
+        self.consider_sealing(id);
+        self.flushed(id);
+        self.consider_materialising(id);
+    }
+
+    /// The write could not be done for want of space: it is tried again later.
+    pub(super) fn write_postponed(&mut self, id: LogId) {
+        self.writes -= 1;
+        if let Some(log) = self.logs.get_mut(id) {
+            log.writing = false;
+        }
+    }
+
+    /// Frees memory that holds nothing but what is in segments too, oldest first. Returns whether
+    /// anything was freed.
+    pub(super) fn shed(&mut self) -> bool {
+        while let Some((id, base)) = self.kept.pop_front() {
+            let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else {
+                continue;
+            };
+            if let Some(block) = segment.shed_chunk(self.block_bytes) {
+                self.arena.give(block);
+                self.kept.push_front((id, base));
+                return true;
+            }
+            // Nothing but a partial block is left, and its log is idle.
+            if segment.materialised == segment.end && !segment.loading {
+                let mut freed = false;
+                while let Some(block) = segment.tail.pop_chunk() {
+                    self.arena.give(block);
+                    freed = true;
+                }
+                if freed {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+impl Log {
+    /// Someone waits for the segments to be complete up to a byte.
+    fn must_flush(&self) -> bool {
+        let draining =
+            |s: &Segment| s.phase == Phase::Draining && s.durable == s.end && s.materialised < s.end;
+        self.flush_to.is_some_and(|place| !self.is_flushed_to(place) && self.has_unmaterialised())
+            || self.segments.iter().any(draining)
+    }
+
+    fn has_unmaterialised(&self) -> bool {
+        self.segments.iter().any(|s| s.materialised < s.durable)
+    }
+
+    /// The next write to the first segment that lacks durable bytes: whole blocks, and the
+    /// partial one behind them when the segment must be complete.
+    fn plan_write(&self, block_bytes: u64) -> Option<Plan> {
+        let must = self.must_flush();
+        let segment = self.first_unmaterialised()?;
+        let start = segment.materialised - segment.materialised % block_bytes;
+        let most = start + limits::MATERIALISE_WRITE_BYTES;
+        let whole = (segment.durable - segment.durable % block_bytes).min(most);
+        let complete = must && segment.durable < most;
+        let up_to = if complete { segment.durable } else { whole };
+        if up_to <= segment.materialised {
+            return None;
+        }
+        let mut data = segment.tail.slices(start..whole);
+        if up_to > whole {
+            let mut padded = Block::new(block_bytes as usize);
+            segment.tail.visit(whole..up_to, |bytes| {
+                padded.append(bytes);
+            });
+            padded.append_zeroes(block_bytes as usize - padded.len());
+            data.push(padded.slice(0..block_bytes as usize));
+        }
+        Some(Plan { base: segment.base, at: start, up_to, data })
+    }
+}
+
+impl Segment {
+    /// The first chunk of the tail, when all of it is in the file.
+    fn shed_chunk(&mut self, block_bytes: u64) -> Option<Block> {
+        let whole = self.materialised - self.materialised % block_bytes;
+        let end = self.tail.first_chunk_end()?;
+        if end > whole {
+            return None;
+        }
+        self.tail.pop_chunk()
+    }
+}

@@ -1,0 +1,169 @@
+//! Sealing a rolled segment: drain it, cut the file to its exact length, complete its indexes.
+//!
+//! ```text
+//! Draining -> Trimming -> Indexing -> Sealed
+//! ```
+//!
+//! The producer snapshot that was taken at the roll is written once `durable` has passed it.
+//! A step that fails for want of space is tried again when there may be some.
+
+use duramen_protocol::files::segment::SegmentFile;
+
+use super::log::LogId;
+use super::segment::{FileState, Phase};
+use super::store::Store;
+use super::task::LogStep;
+use crate::io::{Disk, Op};
+
+impl<D: Disk> Store<D> {
+    /// Takes the next step with each rolled segment of a log that is ready for one.
+    pub(super) fn consider_sealing(&mut self, id: LogId) {
+        self.store_snapshots(id);
+        let Some(log) = self.logs.get(id) else { return };
+        let drained: Vec<u64> = log
+            .segments
+            .iter()
+            .filter(|s| s.phase == Phase::Draining && s.materialised == s.end)
+            .map(|s| s.base)
+            .collect();
+        for base in drained {
+            self.trim(id, base);
+        }
+    }
+
+    fn trim(&mut self, id: LogId, base: u64) {
+        let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
+        let Some(file) = segment.file_id() else { return };
+        // Space that is being reserved would come back behind the cut.
+        if segment.reserving || self.failed.is_some() {
+            return;
+        }
+        segment.phase = Phase::Trimming;
+        let len = segment.end;
+        self.submit_log(id, LogStep::Trimmed { base }, Op::SetLen { file, len });
+    }
+
+    pub(super) fn trimmed(&mut self, id: LogId, base: u64) {
+        let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
+        segment.reserved = segment.end;
+        segment.phase = Phase::Indexing;
+        segment.index.finish();
+        self.store_indexes(id, base, None);
+        self.consider_sealed(id, base);
+    }
+
+    /// Stores the index entries of a segment that are not in its files: all of them, or, for a
+    /// checkpoint, until the files have these lengths. Returns how many operations that takes.
+    pub(super) fn store_indexes(
+        &mut self,
+        id: LogId,
+        base: u64,
+        lens: Option<(u32, u32)>,
+    ) -> u32 {
+        let Some(log) = self.logs.get_mut(id) else { return 0 };
+        let paths = [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(base, k));
+        let Some(segment) = log.segment_mut(base) else { return 0 };
+        // Another round is on the way; it comes back here when it is done.
+        if segment.storing > 0 {
+            return 0;
+        }
+        let (at, at_time) = (segment.index.stored_len, segment.index.stored_time_len);
+        let mut bytes = segment.index.pending_bytes(base);
+        let mut times = segment.index.pending_time_bytes(base);
+        if let Some((len, time_len)) = lens {
+            bytes.truncate(len.saturating_sub(at) as usize);
+            times.truncate(time_len.saturating_sub(at_time) as usize);
+        }
+        let for_run = lens.is_some();
+        let [path, time_path] = paths;
+        let mut ops = Vec::new();
+        // A sealed segment has both files, if only empty ones.
+        let complete = segment.phase == Phase::Indexing;
+        if !bytes.is_empty() || (complete && at == 0) {
+            let len = bytes.len() as u32;
+            let step = LogStep::IndexStored { base, len, of_time: false, for_run };
+            ops.push((step, Op::Store { path, at: at.into(), data: bytes }));
+        }
+        if !times.is_empty() || (complete && at_time == 0) {
+            let len = times.len() as u32;
+            let step = LogStep::IndexStored { base, len, of_time: true, for_run };
+            ops.push((step, Op::Store { path: time_path, at: at_time.into(), data: times }));
+        }
+        segment.storing = ops.len() as u32;
+        let count = ops.len() as u32;
+        for (step, op) in ops {
+            self.submit_log(id, step, op);
+        }
+        count
+    }
+
+    /// One of a segment's index files has its entries.
+    pub(super) fn index_stored(&mut self, id: LogId, base: u64, len: u32, of_time: bool) {
+        let Some(log) = self.logs.get_mut(id) else { return };
+        // The file may be new.
+        log.names_changed = true;
+        let Some(segment) = log.segment_mut(base) else { return };
+        segment.storing -= 1;
+        match of_time {
+            true => segment.index.stored_more_times(len),
+            false => segment.index.stored_more(len),
+        }
+        self.consider_sealed(id, base);
+    }
+
+    /// The entries could not be stored for want of space.
+    pub(super) fn index_postponed(&mut self, id: LogId, base: u64) {
+        if let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) {
+            segment.storing -= 1;
+        }
+    }
+
+    /// Seals a segment whose indexes are complete.
+    pub(super) fn consider_sealed(&mut self, id: LogId, base: u64) {
+        let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
+        if segment.phase != Phase::Indexing || segment.storing > 0 {
+            return;
+        }
+        if segment.index.has_pending() {
+            self.store_indexes(id, base, None);
+            return;
+        }
+        segment.phase = Phase::Sealed;
+        segment.writable = false;
+        if let FileState::Open(file) = std::mem::replace(&mut segment.file, FileState::Closed) {
+            self.tasks.close(file);
+        }
+        while let Some(block) = segment.tail.pop_chunk() {
+            self.arena.give(block);
+        }
+        self.flushed(id);
+    }
+
+    /// Tries again what stood still for want of space.
+    pub(super) fn resume_sealing(&mut self, id: LogId) {
+        let Some(log) = self.logs.get(id) else { return };
+        let indexing: Vec<u64> = log
+            .segments
+            .iter()
+            .filter(|s| s.phase == Phase::Indexing && s.storing == 0)
+            .map(|s| s.base)
+            .collect();
+        for base in indexing {
+            self.store_indexes(id, base, None);
+            self.consider_sealed(id, base);
+        }
+        self.consider_sealing(id);
+    }
+
+    /// Writes the snapshots whose offset `durable` has reached: earlier, a power cut could leave
+    /// one that knows batches which never were.
+    fn store_snapshots(&mut self, id: LogId) {
+        let early = self.canary(super::store::Canary::SnapshotEarly);
+        while let Some(log) = self.logs.get_mut(id) {
+            let due = log.snapshots.front().is_some_and(|s| s.0 <= log.durable || early);
+            let Some((offset, data)) = log.snapshots.pop_front_if(|_| due) else { return };
+            let path = log.path(offset, SegmentFile::Snapshot);
+            self.submit_log(id, LogStep::SnapshotStored, Op::Store { path, at: 0, data });
+        }
+    }
+}
