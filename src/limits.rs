@@ -1,5 +1,7 @@
 //! The bounds of every queue, buffer and loop, in one place.
 
+use std::time::Duration;
+
 /// The unit that arena blocks, groups and segment writes are multiples of, at least.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -54,6 +56,71 @@ pub const SEALED_OPEN: usize = 512;
 /// The most memory of a tail that one answer may hold on to.
 pub const PINNED_BYTES: usize = 256 << 10;
 
+/// Bytes of batches that were read from sockets and wait to be staged, a core: beyond, nobody
+/// reads further.
+pub const BACKLOG_BYTES: usize = 16 << 20;
+/// Bytes of batches that one tick stages: beyond, the next tick goes on.
+pub const TICK_APPEND_BYTES: usize = 4 << 20;
+/// Bytes that one subscription is pushed at a turn.
+pub const PUSH_BYTES: usize = 256 << 10;
+/// Bytes that one tick pushes to all subscriptions.
+pub const TICK_PUSH_BYTES: usize = 4 << 20;
+/// Bytes of the log that one client was given and has not sent on.
+pub const UNSENT_BYTES: usize = 1 << 20;
+
+/// Unanswered requests of one connection.
+pub const CALLS_IN_FLIGHT: usize = 1024;
+/// Those of them that take a task, and perhaps other cores.
+pub const TASKS_IN_FLIGHT: usize = 8;
+/// Bytes of unanswered append frames of one connection.
+pub const APPEND_CREDIT_BYTES: u32 = 16 << 20;
+/// Bytes of answers in one connection's outbox, records aside: beyond, it is not read from.
+pub const OUTBOX_BYTES: usize = 256 << 10;
+/// Bytes that one flush of a connection sends; its own task goes on with the rest.
+pub const FLUSH_BYTES: usize = 1 << 20;
+/// Bytes of batches that are read before the tick gets a turn.
+pub const INBOX_BYTES: usize = 256 << 10;
+/// Partitions that one connection has open.
+pub const HANDLES: usize = 16_384;
+/// Subscriptions of one connection.
+pub const SUBSCRIPTIONS: usize = 4096;
+/// The longest that a read may wait.
+pub const READ_WAIT_MS: u32 = 60_000;
+/// A tick that takes longer is logged.
+pub const TICK_LOGGED_US: u64 = 100_000;
+/// The longest sleep between two ticks.
+pub const TICK_PAUSE: Duration = Duration::from_secs(60);
+/// How long a stop may take until what is not done is left to the next start.
+pub const STOP_TIME: Duration = Duration::from_secs(10);
+/// The longest sleep between two ticks of a core that stops.
+pub const STOP_PAUSE: Duration = Duration::from_millis(20);
+/// Threads of the blocking disk, a core.
+pub const BLOCKING_THREADS: usize = 4;
+/// Threads of the disk that recovery runs on.
+pub const RECOVERY_THREADS: usize = 8;
+/// Producer ids that are leased to a core at a time.
+pub const PRODUCER_IDS_LEASED: u32 = 1000;
+/// Cores of a server.
+pub const CORES: usize = 1024;
+/// Connections of one core.
+pub const CONNECTIONS: usize = 16_384;
+/// Messages in a core's mailbox, and orders to the keeper of the catalog.
+pub const MAILBOX_MAILS: usize = 256;
+/// Connections that the kernel keeps until they are accepted.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// How long a connection may take to say hello.
+pub const HELLO_TIME: Duration = Duration::from_secs(10);
+/// How long the last answer may take to leave a connection that is closed.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// How long to wait after a connection could not be accepted.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A connection is quiet for so long before the kernel asks whether the peer is there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+/// How long it waits between two such questions.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many it asks before the connection counts as broken.
+pub const KEEPALIVE_PROBES: u32 = 6;
+
 /// Partitions of one topic.
 pub const TOPIC_PARTITIONS_MAX: u32 = 4096;
 /// Partitions of all topics, and of deleted ones that journals still name.
@@ -73,6 +140,10 @@ pub const OFFSET_TABLE_BYTES_MAX: u64 = 16 << 20;
 pub const OFFSET_LOG_BYTES_MIN: u64 = 1 << 20;
 /// Bytes of one batch of a snapshot, unless a single record is larger.
 pub const OFFSET_SNAPSHOT_BATCH_BYTES: u64 = 256 << 10;
+/// Commits that wait to be appended to one such partition.
+pub const OFFSET_COMMITS_QUEUED: usize = 1024;
+/// How often offsets are swept.
+pub const OFFSET_SWEEP_MS: u64 = 600_000;
 /// Committed offsets that one step of a sweep looks at.
 pub const OFFSET_SWEEP_ENTRIES: usize = 1024;
 

@@ -2,5 +2,6 @@
 //!
 //! One row a knob: name, default, check, help. Kafka's name where Kafka has one.
 
+pub mod server;
 pub mod topic;
 pub mod topic_name;

@@ -109,7 +109,7 @@ pub type Found = Option<(u64, i64)>;
 /// What a pending read wants in the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
-    Bytes { from: From, max_bytes: u64 },
+    Bytes { from: From, max_bytes: u64, to_memory: bool },
     Find(Target),
 }
 
@@ -185,7 +185,16 @@ pub(super) struct Reads {
 impl<D: Disk> Store<D> {
     /// Reads at most `max_bytes` of a log, save that the batch at an offset comes whole.
     pub fn read(&mut self, log: LogId, from: From, max_bytes: u64) -> Read {
-        match self.start(log, Goal::Bytes { from, max_bytes }) {
+        self.read_bytes(log, Goal::Bytes { from, max_bytes, to_memory: false })
+    }
+
+    /// The same, for those who look at the bytes themselves: every piece is in memory.
+    pub fn read_to_memory(&mut self, log: LogId, from: From, max_bytes: u64) -> Read {
+        self.read_bytes(log, Goal::Bytes { from, max_bytes, to_memory: true })
+    }
+
+    fn read_bytes(&mut self, log: LogId, goal: Goal) -> Read {
+        match self.start(log, goal) {
             Started::Data(data) => Read::Data(data),
             Started::Pending(id) => Read::Pending(id),
             Started::Error(error) => Read::Error(error),
@@ -319,10 +328,10 @@ impl<D: Disk> Store<D> {
         }
         match job.goal {
             Goal::Find(target) => self.search(job, target),
-            Goal::Bytes { from: From::Cursor(cursor), max_bytes } => {
+            Goal::Bytes { from: From::Cursor(cursor), max_bytes, .. } => {
                 self.supply(job, cursor, max_bytes, 0)
             }
-            Goal::Bytes { from: From::Offset(offset), max_bytes } => match job.found {
+            Goal::Bytes { from: From::Offset(offset), max_bytes, .. } => match job.found {
                 None => self.locate(job, offset),
                 Some(batch) => {
                     let cursor = Cursor { place: batch.place, offset: Some(batch.offset) };
@@ -396,7 +405,8 @@ impl<D: Disk> Store<D> {
         let held = segment.tail.range().map_or(u64::MAX, |r| r.start);
         let len = (trusted.min(durable).min(held) - position).min(max_bytes);
         let in_settled = settled.saturating_sub(position).min(len);
-        if in_settled > 0 && self.tasks.disk.resident(file, position, in_settled) {
+        let may_be_sent = !matches!(job.goal, Goal::Bytes { to_memory: true, .. });
+        if may_be_sent && in_settled > 0 && self.tasks.disk.resident(file, position, in_settled) {
             self.counters.read_file_bytes += in_settled;
             let piece = Piece::File { file, at: position, len: in_settled };
             return Step::Data(Data::new(vec![piece], in_settled, cursor));

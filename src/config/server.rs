@@ -1,0 +1,307 @@
+//! The configuration of a server: one row a knob.
+//!
+//! [`KNOBS`] is the only list: the command line, the TOML file and the documentation all read it.
+//! In the file a dotted name may also be written as a table:
+//!
+//! ```toml
+//! data = "/var/lib/duramen"
+//! cores = 4
+//! journal.bytes = 536870912
+//! ```
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use crate::io::IoChoice;
+use crate::limits;
+
+/// A server's configuration, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the native protocol listens.
+    pub listen: SocketAddr,
+    /// Where the Kafka protocol would listen.
+    pub kafka: Option<SocketAddr>,
+    /// How many cores; `None` for as many as the process may use.
+    pub cores: Option<usize>,
+    /// Which disk to run on.
+    pub io: IoChoice,
+    /// Acknowledge from memory.
+    pub no_sync: bool,
+    /// Partitions of a topic that is made without a number of its own.
+    pub default_partitions: u32,
+    /// Memory for staged batches, a core.
+    pub arena_bytes: usize,
+    /// Bytes of all journal files of all cores.
+    pub journal_bytes: u64,
+    /// Bytes of a journal file.
+    pub journal_file_bytes: u64,
+    /// How often retention looks at each partition.
+    pub retention_check_ms: u64,
+    /// A producer that was not heard of for so long is forgotten.
+    pub producer_expiration_ms: i64,
+}
+
+/// One row of the table.
+pub struct ServerKnob {
+    /// Its name, in the file and, with dashes, as a flag.
+    pub name: &'static str,
+    /// The default, as text.
+    pub default: &'static str,
+    /// One line for people.
+    pub help: &'static str,
+    /// Checks a value and stores it.
+    set: fn(&mut ServerConfig, &str) -> Result<(), String>,
+}
+
+/// Every knob of a server, by name.
+pub const KNOBS: &[ServerKnob] = &[
+    ServerKnob {
+        name: "arena.bytes",
+        default: "33554432",
+        help: "memory for batches that are not in their segments yet, a core",
+        set: |c, v| integer(v, 4 << 20, 64 << 30).map(|n| c.arena_bytes = n as usize),
+    },
+    ServerKnob {
+        name: "cores",
+        default: "all",
+        help: "threads that own partitions; all: as many as the process may use",
+        set: |c, v| cores(v).map(|cores| c.cores = cores),
+    },
+    ServerKnob {
+        name: "data",
+        default: "./duramen-data",
+        help: "the data directory, made when it is not there",
+        set: |c, v| path(v).map(|path| c.data = path),
+    },
+    ServerKnob {
+        name: "io",
+        default: "auto",
+        help: "uring, blocking threads, or auto: io_uring where the kernel offers it",
+        set: |c, v| v.parse().map(|io| c.io = io),
+    },
+    ServerKnob {
+        name: "journal.bytes",
+        default: "268435456",
+        help: "bytes of all journals together: what a restart may have to replay",
+        set: |c, v| integer(v, 16 << 20, 1 << 40).map(|n| c.journal_bytes = n),
+    },
+    ServerKnob {
+        name: "journal.file.bytes",
+        default: "8388608",
+        help: "bytes of one journal file, whole MiB; each core has four at least",
+        set: |c, v| whole_mib(v, 4 << 20, 1 << 30).map(|n| c.journal_file_bytes = n),
+    },
+    ServerKnob {
+        name: "kafka",
+        default: "127.0.0.1:9092",
+        help: "where Kafka clients would connect, or none; accepted, not served yet",
+        set: |c, v| address_or_none(v).map(|address| c.kafka = address),
+    },
+    ServerKnob {
+        name: "listen",
+        default: "127.0.0.1:7070",
+        help: "where native clients connect; port 0 takes a free one",
+        set: |c, v| address(v).map(|address| c.listen = address),
+    },
+    ServerKnob {
+        name: "no.sync",
+        default: "false",
+        help: "true acknowledges from memory: fast, and lost at a power cut; for tests",
+        set: |c, v| truth(v).map(|truth| c.no_sync = truth),
+    },
+    ServerKnob {
+        name: "num.partitions",
+        default: "1",
+        help: "partitions of a topic that is made without a number of its own",
+        set: |c, v| {
+            let most = u64::from(limits::TOPIC_PARTITIONS_MAX);
+            integer(v, 1, most).map(|n| c.default_partitions = n as u32)
+        },
+    },
+    ServerKnob {
+        name: "producer.id.expiration.ms",
+        default: "86400000",
+        help: "idempotent producers that were not heard of for so long are forgotten",
+        set: |c, v| integer(v, 1, i64::MAX as u64).map(|n| c.producer_expiration_ms = n as i64),
+    },
+    ServerKnob {
+        name: "retention.check.interval.ms",
+        default: "300000",
+        help: "how often each partition is looked at for segments to delete",
+        set: |c, v| integer(v, 1, u32::MAX.into()).map(|n| c.retention_check_ms = n),
+    },
+];
+
+/// A value that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerConfigError {
+    /// No such knob.
+    #[error("unknown configuration {0:?}: `duramen config` lists the names")]
+    UnknownName(String),
+    /// Not a value of the knob.
+    #[error("{name}={value}: {reason}")]
+    BadValue {
+        /// The knob.
+        name: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is wanted.
+        reason: String,
+    },
+    /// The file is no TOML, or has values of a kind that no knob takes.
+    #[error("not TOML as it should be: {0}")]
+    NotToml(String),
+}
+
+impl Default for ServerConfig {
+    /// All knobs at their defaults; a test holds this against [`KNOBS`].
+    fn default() -> ServerConfig {
+        ServerConfig {
+            data: PathBuf::from("./duramen-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            kafka: Some(SocketAddr::from(([127, 0, 0, 1], 9092))),
+            cores: None,
+            io: IoChoice::Auto,
+            no_sync: false,
+            default_partitions: 1,
+            arena_bytes: limits::ARENA_BYTES,
+            journal_bytes: limits::JOURNAL_BYTES_TOTAL,
+            journal_file_bytes: limits::JOURNAL_FILE_BYTES,
+            retention_check_ms: 300_000,
+            producer_expiration_ms: 86_400_000,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Sets one knob.
+    ///
+    /// # Errors
+    /// When the name isn't known or the value can't be used.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ServerConfigError> {
+        let knob = KNOBS.iter().find(|knob| knob.name == name);
+        let knob = knob.ok_or_else(|| ServerConfigError::UnknownName(name.to_owned()))?;
+        (knob.set)(self, value.trim()).map_err(|reason| ServerConfigError::BadValue {
+            name: knob.name,
+            value: value.to_owned(),
+            reason,
+        })
+    }
+
+    /// Sets what a TOML file says.
+    ///
+    /// # Errors
+    /// When it is no TOML, or at the first knob that can't be set.
+    pub fn set_all(&mut self, toml: &str) -> Result<(), ServerConfigError> {
+        let table: toml::Table = toml.parse().map_err(|error: toml::de::Error| {
+            ServerConfigError::NotToml(error.to_string().trim_end().to_owned())
+        })?;
+        self.set_table("", &table)
+    }
+
+    fn set_table(&mut self, prefix: &str, table: &toml::Table) -> Result<(), ServerConfigError> {
+        for (key, value) in table {
+            let name = format!("{prefix}{key}");
+            match value {
+                toml::Value::Table(table) => self.set_table(&format!("{name}."), table)?,
+                toml::Value::String(text) => self.set(&name, text)?,
+                toml::Value::Integer(number) => self.set(&name, &number.to_string())?,
+                toml::Value::Boolean(truth) => self.set(&name, &truth.to_string())?,
+                _ => {
+                    let what = "a value is text, a whole number, or true or false";
+                    return Err(ServerConfigError::NotToml(format!("{name}: {what}")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn integer(value: &str, min: u64, max: u64) -> Result<u64, String> {
+    match value.parse::<u64>() {
+        Ok(n) if (min..=max).contains(&n) => Ok(n),
+        _ => Err(format!("a whole number from {min} to {max} is wanted")),
+    }
+}
+
+fn whole_mib(value: &str, min: u64, max: u64) -> Result<u64, String> {
+    match integer(value, min, max)? {
+        n if n.is_multiple_of(1 << 20) => Ok(n),
+        _ => Err("a whole number of MiB is wanted".into()),
+    }
+}
+
+fn cores(value: &str) -> Result<Option<usize>, String> {
+    match value {
+        "all" => Ok(None),
+        _ => integer(value, 1, limits::CORES as u64).map(|n| Some(n as usize)),
+    }
+}
+
+fn path(value: &str) -> Result<PathBuf, String> {
+    match value {
+        "" => Err("a path is wanted".into()),
+        _ => Ok(PathBuf::from(value)),
+    }
+}
+
+fn truth(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true or false is wanted".into()),
+    }
+}
+
+fn address_or_none(value: &str) -> Result<Option<SocketAddr>, String> {
+    match value {
+        "none" => Ok(None),
+        _ => address(value).map(Some),
+    }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    let found = value.to_socket_addrs().map_err(|error| format!("HOST:PORT is wanted: {error}"))?;
+    found.into_iter().next().ok_or_else(|| "the host has no address".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_table() {
+        let mut config = ServerConfig::default();
+        for knob in KNOBS {
+            config.set(knob.name, knob.default).unwrap();
+        }
+        assert_eq!(config, ServerConfig::default());
+        assert!(KNOBS.is_sorted_by_key(|knob| knob.name));
+    }
+
+    #[test]
+    fn a_file_sets_knobs_flat_or_in_tables() {
+        let mut config = ServerConfig::default();
+        let file =
+            "cores = 3\nno.sync = true\nlisten = \"[::1]:0\"\n[journal]\nbytes = 536870912\n";
+        config.set_all(file).unwrap();
+        assert_eq!((config.cores, config.no_sync), (Some(3), true));
+        assert_eq!(
+            (config.listen.to_string(), config.journal_bytes),
+            ("[::1]:0".into(), 512 << 20)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |file: &str| ServerConfig::default().set_all(file).unwrap_err().to_string();
+        assert_eq!(error("cores = 0"), "cores=0: a whole number from 1 to 1024 is wanted");
+        assert!(error("[journal]\nbites = 1").contains("\"journal.bites\""));
+        assert!(error("listen = \"nowhere\"").starts_with("listen=nowhere: HOST:PORT is wanted"));
+        assert!(error("cores = ").starts_with("not TOML as it should be: "));
+        assert!(error("io = \"magic\"").contains("auto, uring, blocking"));
+    }
+}

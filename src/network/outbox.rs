@@ -1,0 +1,241 @@
+//! What is on its way to a socket: small frames in one buffer, records where they lie.
+//!
+//! ```text
+//! front                                                            back
+//! | buffer: answers, a push's head | slice | file range | receipt | buffer |
+//! └── one writev for memory ───────────────┘ └ sendfile ┘
+//! ```
+//! A receipt stands behind the records of one answer or push: when it comes to the front they have
+//! left, and whoever gave them may give more. Slices pin the memory they lie in; small ones are
+//! copied into the buffer instead.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::io::{Descriptors, Slice, sendfile};
+use crate::storage::Piece;
+
+/// Slices up to this many bytes are copied.
+const COPY_BYTES: usize = 1024;
+/// A buffer is begun anew when it holds as much.
+const BUFFER_BYTES: usize = 64 << 10;
+/// A buffer that grew beyond is not kept for another use.
+const SPARE_BYTES: usize = 16 << 10;
+/// Ranges of memory that one system call takes.
+const GATHER: usize = 64;
+
+/// Records that have left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// How many bytes.
+    pub bytes: usize,
+    /// How many of them were held in memory.
+    pub pinned: usize,
+}
+
+enum Part {
+    Buffer(BytesMut),
+    Slice { slice: Slice, sent: usize },
+    File { file: Arc<OwnedFd>, at: u64, len: u64 },
+    Receipt(Receipt),
+}
+
+/// One connection's bytes to send.
+#[derive(Default)]
+pub struct Outbox {
+    parts: VecDeque<Part>,
+    /// Bytes of all buffers: what is held beside records.
+    buffered: usize,
+    spare: BytesMut,
+}
+
+/// How far a write has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing is left.
+    Done,
+    /// As much was written as was allowed at once.
+    More,
+    /// The socket takes no more just now.
+    Full,
+}
+
+impl Outbox {
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Bytes held beside records.
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Lets `put` append a frame.
+    pub fn frame(&mut self, put: impl FnOnce(&mut BytesMut)) {
+        let buffer = match self.parts.back_mut() {
+            Some(Part::Buffer(buffer)) if buffer.len() < BUFFER_BYTES => buffer,
+            _ => {
+                self.parts.push_back(Part::Buffer(std::mem::take(&mut self.spare)));
+                let Some(Part::Buffer(buffer)) = self.parts.back_mut() else { return };
+                buffer
+            }
+        };
+        let before = buffer.len();
+        put(buffer);
+        self.buffered += buffer.len() - before;
+    }
+
+    /// Appends records, whose head `put` writes.
+    ///
+    /// # Errors
+    /// When a piece's file is not open any more. Nothing is appended then.
+    pub fn records(
+        &mut self,
+        pieces: Vec<Piece>,
+        receipt: Receipt,
+        files: &dyn Descriptors,
+        put: impl FnOnce(&mut BytesMut),
+    ) -> io::Result<()> {
+        let mut parts = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            parts.push(match piece {
+                Piece::Memory(slice) => Part::Slice { slice, sent: 0 },
+                Piece::File { file, at, len } => match files.descriptor(file) {
+                    Some(file) => Part::File { file, at, len },
+                    None => return Err(io::Error::other("a segment is not open any more")),
+                },
+            });
+        }
+        self.frame(put);
+        for part in parts {
+            match part {
+                Part::Slice { slice, .. } if slice.len() <= COPY_BYTES => {
+                    self.frame(|buffer| buffer.extend_from_slice(&slice));
+                }
+                part => self.parts.push_back(part),
+            }
+        }
+        self.parts.push_back(Part::Receipt(receipt));
+        Ok(())
+    }
+
+    /// Writes until nothing is left, the socket is full, or about `budget` bytes are written.
+    /// Adds to `receipt` the records that have left.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn write(
+        &mut self,
+        stream: &TcpStream,
+        budget: usize,
+        receipt: &mut Receipt,
+    ) -> io::Result<Progress> {
+        let mut written = 0;
+        while written < budget {
+            let result = match self.parts.front() {
+                None => return Ok(Progress::Done),
+                Some(Part::Receipt(left)) => {
+                    receipt.bytes += left.bytes;
+                    receipt.pinned += left.pinned;
+                    self.parts.pop_front();
+                    continue;
+                }
+                Some(Part::File { .. }) => self.send_file(stream, budget - written),
+                Some(_) => self.send_memory(stream),
+            };
+            match result {
+                Ok(n) => written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Progress::Full);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(if self.is_empty() { Progress::Done } else { Progress::More })
+    }
+
+    fn send_file(&mut self, stream: &TcpStream, budget: usize) -> io::Result<usize> {
+        let Some(Part::File { file, at, len }) = self.parts.front_mut() else { return Ok(0) };
+        let wanted = usize::try_from(*len).unwrap_or(usize::MAX).min(budget);
+        let sent = match wanted {
+            0 => 0,
+            wanted => {
+                stream.try_io(Interest::WRITABLE, || sendfile(stream, &**file, *at, wanted))?
+            }
+        };
+        if sent == 0 && wanted > 0 {
+            return Err(io::Error::other("a segment is shorter than what was promised of it"));
+        }
+        *at += sent as u64;
+        *len -= sent as u64;
+        if *len == 0 {
+            self.parts.pop_front();
+        }
+        Ok(sent)
+    }
+
+    fn send_memory(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let mut ranges = [IoSlice::new(&[]); GATHER];
+        let mut count = 0;
+        for part in self.parts.iter().take(GATHER) {
+            let range = match part {
+                Part::Buffer(buffer) => &buffer[..],
+                Part::Slice { slice, sent } => &slice[*sent..],
+                Part::File { .. } | Part::Receipt(_) => break,
+            };
+            ranges[count] = IoSlice::new(range);
+            count += 1;
+        }
+        let written = match &ranges[..count] {
+            [one] => stream.try_write(one)?,
+            several => stream.try_write_vectored(several)?,
+        };
+        self.written(written);
+        Ok(written)
+    }
+
+    /// Takes `n` bytes of memory off the front.
+    fn written(&mut self, mut n: usize) {
+        while let Some(part) = self.parts.front_mut() {
+            let left = match part {
+                Part::Buffer(buffer) => {
+                    let taken = n.min(buffer.len());
+                    buffer.advance(taken);
+                    self.buffered -= taken;
+                    n -= taken;
+                    buffer.len()
+                }
+                Part::Slice { slice, sent } => {
+                    let taken = n.min(slice.len() - *sent);
+                    *sent += taken;
+                    n -= taken;
+                    slice.len() - *sent
+                }
+                Part::File { .. } | Part::Receipt(_) => return,
+            };
+            if left > 0 {
+                return;
+            }
+            if let Some(Part::Buffer(buffer)) = self.parts.pop_front() {
+                self.keep(buffer);
+            }
+        }
+    }
+
+    /// Keeps an empty buffer for its next use.
+    fn keep(&mut self, mut buffer: BytesMut) {
+        // What was written is not room any more, but can be had back.
+        let can_be_had = self.spare.capacity() == 0 && buffer.try_reclaim(1024);
+        if can_be_had && buffer.capacity() <= SPARE_BYTES {
+            self.spare = buffer;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One core: its mail, and the tick.
+//!
+//! Everything that happens on a core wakes its tick: a question in the inbox, a completion of the
+//! disk, mail, a deadline. The tick then does all there is to do and sleeps again.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::io::{Descriptors, Disk, Now};
+use crate::limits;
+use crate::network::local::Local;
+use crate::network::mailbox::{Change, Mail};
+use crate::network::native::accept::arrive;
+use crate::shard::Shard;
+use crate::shard::request::{Released, Request};
+
+/// One core's state and what its tick works with.
+pub struct Core<D: Disk + Descriptors> {
+    local: Rc<Local>,
+    shard: Shard<D>,
+    requests: Vec<Request>,
+    released: Vec<Released>,
+    /// When the server was told to stop.
+    stopping_us: Option<u64>,
+}
+
+impl<D: Disk + Descriptors> Core<D> {
+    /// A core over `shard`, which knows its partitions.
+    pub fn new(local: Rc<Local>, shard: Shard<D>) -> Core<D> {
+        let (requests, released) = (Vec::new(), Vec::new());
+        Core { local, shard, requests, released, stopping_us: None }
+    }
+
+    /// Ticks until the server has stopped, cleanly or after [`limits::STOP_TIME`].
+    ///
+    /// # Errors
+    /// When the stop was not clean. Nothing acknowledged is lost then; the next start replays.
+    pub async fn run(
+        mut self,
+        mut mailbox: mpsc::Receiver<Mail>,
+        wake: Arc<Notify>,
+    ) -> Result<(), String> {
+        let mut deadline_us = Some(0);
+        loop {
+            self.sleep(&mut mailbox, &wake, deadline_us).await;
+            while let Ok(mail) = mailbox.try_recv() {
+                self.receive(mail);
+            }
+            deadline_us = self.tick();
+            if let Some(result) = self.stopped() {
+                return result;
+            }
+        }
+    }
+
+    /// Waits until there is something to do.
+    async fn sleep(
+        &mut self,
+        mailbox: &mut mpsc::Receiver<Mail>,
+        wake: &Notify,
+        deadline_us: Option<u64>,
+    ) {
+        let now_us = Now::read().monotonic_us;
+        let wait = deadline_us.map(|at| Duration::from_micros(at.saturating_sub(now_us)));
+        // While stopping, also for clients to take their last answers.
+        let longest =
+            if self.stopping_us.is_some() { limits::STOP_PAUSE } else { limits::TICK_PAUSE };
+        let wait = wait.map_or(longest, |wait| wait.min(longest));
+        if wait.is_zero() {
+            // The others get a turn between two ticks.
+            return tokio::task::yield_now().await;
+        }
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            Some(mail) = mailbox.recv() => self.receive(mail),
+        }
+    }
+
+    fn receive(&mut self, mail: Mail) {
+        match mail {
+            Mail::Connection(arrival) => {
+                tokio::task::spawn_local(arrive(self.local.clone(), *arrival));
+            }
+            Mail::Ask(ask, reply) => self.local.question(ask, reply),
+            Mail::Catalog(catalog, reply) => {
+                self.shard.apply(catalog.clone());
+                self.local.set_catalog(catalog);
+                // The keeper may have stopped.
+                let _ = reply.send(());
+            }
+            Mail::Stop => self.stop(),
+        }
+    }
+
+    /// One turn. Returns when the next is due at the latest.
+    fn tick(&mut self) -> Option<u64> {
+        let now = Now::read();
+        self.local.take_inbox(&mut self.requests);
+        self.requests.drain(..).for_each(|request| self.shard.enqueue(request));
+        let deadline_us = self.shard.tick(now, &mut self.released);
+        for released in self.released.drain(..) {
+            self.local.deliver(released, self.shard.disk());
+        }
+        self.local.set_congested(self.shard.is_congested());
+        self.local.flush();
+        self.report_passed();
+        self.note_time(now);
+        deadline_us
+    }
+
+    /// Tells the keeper of the catalog which deleted partitions are cleared away.
+    fn report_passed(&mut self) {
+        let passed = self.shard.take_passed();
+        if !passed.is_empty() {
+            let mailboxes = self.local.mailboxes.clone();
+            tokio::task::spawn_local(async move {
+                // A tombstone that stays is cleared away by the next start.
+                let _ = mailboxes.change(Change::Passed(passed)).await;
+            });
+        }
+    }
+
+    fn note_time(&mut self, began: Now) {
+        let us = Now::read().monotonic_us.saturating_sub(began.monotonic_us);
+        self.shard.note_tick(us);
+        if us > limits::TICK_LOGGED_US {
+            eprintln!("duramen: core {}: a tick took {} ms", self.local.core, us / 1000);
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stopping_us.is_none() {
+            let now = Now::read();
+            self.stopping_us = Some(now.monotonic_us);
+            self.local.stop();
+            // What was read from sockets until now counts as accepted.
+            self.local.take_inbox(&mut self.requests);
+            self.requests.drain(..).for_each(|request| self.shard.enqueue(request));
+            self.shard.begin_shutdown();
+        }
+    }
+
+    /// Whether the core has come to its end, and how.
+    fn stopped(&mut self) -> Option<Result<(), String>> {
+        let since_us = self.stopping_us?;
+        let is_shut_down = self.shard.shut_down();
+        if is_shut_down && self.local.is_drained() {
+            return Some(Ok(()));
+        }
+        if self.shard.failed().is_some() {
+            return Some(Err(self.not_stopped()));
+        }
+        let waited_us = Now::read().monotonic_us.saturating_sub(since_us);
+        if waited_us < limits::STOP_TIME.as_micros() as u64 {
+            return None;
+        }
+        // A client that does not read its answers is no reason to stay.
+        Some(if is_shut_down { Ok(()) } else { Err(self.not_stopped()) })
+    }
+
+    fn not_stopped(&self) -> String {
+        let core = self.local.core;
+        match self.shard.failed() {
+            Some(error) => {
+                format!("core {core} could not stop cleanly, as its disk failed: {error}")
+            }
+            None => {
+                format!("core {core} could not stop in time; the next start replays its journal")
+            }
+        }
+    }
+}

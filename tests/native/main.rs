@@ -1,0 +1,6 @@
+//! The native protocol, spoken to the real binary.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod basics;

@@ -1,0 +1,134 @@
+//! The real binary, as a child process that ends with the test.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    stderr: Log,
+}
+
+/// What a program has written to standard error until now.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<String>>);
+
+/// A program that could not start, or has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Log {
+    fn follow(&self, source: impl Read + Send + 'static) -> JoinHandle<()> {
+        let log = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                log.0.lock().unwrap().push_str(&(line + "\n"));
+            }
+        })
+    }
+
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A `serve` command on a free port, two cores, no Kafka.
+pub fn serve(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duramen"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--cores", "2", "--kafka", "none"]);
+    command.arg("--data").arg(data);
+    command
+}
+
+impl Server {
+    /// Starts a server on a data directory.
+    pub fn start(data: &Path) -> Server {
+        Server::spawn(&mut serve(data)).unwrap_or_else(|ended| panic!("no server: {ended:?}"))
+    }
+
+    /// Starts what `command` says, and waits until it is ready.
+    pub fn spawn(command: &mut Command) -> Result<Server, Ended> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stderr = Log::default();
+        let following = stderr.follow(child.stderr.take().unwrap());
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        let mut address = None;
+        while stdout.read_line(&mut text).unwrap() > 0 {
+            let line = text.lines().last().unwrap();
+            if let Some(native) = line.strip_prefix("listening native ") {
+                address = Some(native.parse().unwrap());
+            }
+            if line == "ready" {
+                let address = address.expect("a listening line before the ready one");
+                return Ok(Server { child, address, stderr });
+            }
+        }
+        let status = child.wait().unwrap();
+        following.join().unwrap();
+        Err(Ended { status, stdout: text, stderr: stderr.text() })
+    }
+
+    /// What it has written to standard error until now.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    Ended { status: output.status, stdout, stderr }
+}
+
+/// A folder for one test, on a real disk rather than in memory.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))).unwrap()
+}
