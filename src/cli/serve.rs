@@ -12,7 +12,7 @@ use super::Failure;
 /// The flags. What is not given comes from the file, and else is the default; `duramen config`
 /// prints both.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_override_self = true)]
 pub struct Serve {
     /// The data directory, made when it is not there [default: ./duramen-data]
     #[arg(long, value_name = "DIR")]

@@ -202,10 +202,8 @@ impl<D: Disk> Shard<D> {
                 let opened = self.open(&key, producer);
                 self.answer(ticket, opened);
             }
-            Ask::CommitOffsets { .. } => self.commit_offsets(ticket, ask, now),
-            Ask::FetchOffsets { .. } => {
-                let positions = self.fetch_offsets(&ask);
-                self.answer(ticket, positions);
+            Ask::CommitOffsets { key, .. } | Ask::FetchOffsets { key, .. } => {
+                self.ask_offsets(key, Request { ticket, ask }, now);
             }
             Ask::Status { key } => {
                 let log = self.store.find(&key).ok_or(AskError::NoPartition);

@@ -10,14 +10,15 @@
 //! ```
 //! What an [`OffsetTable`] decides is appended like any batch and counts once it is durable. One
 //! plan is staged after the other; a commit that the store can't take yet waits in the queue, a
-//! snapshot or a step of a sweep is simply made again in a later tick. Until its table is loaded a
-//! partition answers that it is loading.
+//! snapshot or a step of a sweep is simply made again in a later tick. While its table is being
+//! loaded, questions wait, and are then asked again.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use duramen_protocol::batch::{BatchHeader, BatchView};
 use duramen_protocol::files::journal::PartitionKey;
 
+use crate::broker::catalog::Catalog;
 use crate::broker::offsets::{CommitOffset, OFFSETS_RETENTION_MS, OffsetTable, Plan};
 use crate::io::{Disk, Now};
 use crate::limits;
@@ -25,7 +26,7 @@ use crate::storage::{Data, From, LogId, Piece, Read, ReadError, Refusal};
 
 use super::error::AskError;
 use super::produce::refusal_error;
-use super::request::{Answer, Ask, Position, Ticket};
+use super::request::{Answer, Ask, Position, Request, Ticket};
 use super::{Reader, Shard};
 
 /// The partitions of consumers' offsets on this core.
@@ -42,6 +43,8 @@ struct OffsetLog {
     queue: VecDeque<Commit>,
     /// Commits that are appended: answered once the log is durable up to there.
     acks: VecDeque<(u64, Ticket)>,
+    /// Questions that came while the log was being read.
+    early: Vec<Request>,
     next_sweep_us: u64,
 }
 
@@ -69,70 +72,71 @@ impl OffsetLogs {
     pub fn insert(&mut self, log: LogId, log_start: u64) {
         let from = From::Offset(log_start);
         let state = State::Loading { from, rest: Vec::new(), reading: false };
-        let (table, queue, acks) = Default::default();
-        let offsets = OffsetLog { table, state, queue, acks, next_sweep_us: 0 };
+        let (table, queue, acks, early) = Default::default();
+        let offsets = OffsetLog { table, state, queue, acks, early, next_sweep_us: 0 };
         self.logs.insert(log, offsets);
     }
 
     /// Whether a commit is not answered yet.
     pub fn any_commit(&self) -> bool {
-        self.logs.values().any(|log| !log.queue.is_empty() || !log.acks.is_empty())
+        self.logs
+            .values()
+            .any(|log| !log.queue.is_empty() || !log.acks.is_empty() || !log.early.is_empty())
+    }
+}
+
+impl OffsetLog {
+    /// A consumer's durable positions: in the partitions named, or all.
+    fn positions(
+        &self,
+        catalog: &Catalog,
+        group: &str,
+        partitions: Option<&[(String, u32)]>,
+    ) -> Vec<Position> {
+        let Some(partitions) = partitions else {
+            let all = self.table.fetch_all(catalog, group);
+            let all = all.map(|(key, value)| (&key.topic, key.partition as u32, value));
+            return all
+                .map(|(topic, partition, value)| Position::new(topic, partition, value))
+                .collect();
+        };
+        let found = |(topic, partition): &(String, u32)| {
+            let value = self.table.fetch(catalog, group, topic, *partition)?;
+            Some(Position::new(topic, *partition, value))
+        };
+        partitions.iter().filter_map(found).collect()
     }
 }
 
 impl<D: Disk> Shard<D> {
-    /// The offsets' partition of a key, if it is ready.
-    fn offset_log(&self, key: &PartitionKey) -> Result<LogId, AskError> {
-        let log = self.store.find(key).ok_or(AskError::NoPartition)?;
-        match self.offsets.logs.get(&log).map(|offsets| &offsets.state) {
-            Some(State::Ready) => Ok(log),
-            Some(State::Loading { .. }) => {
-                Err(AskError::Overloaded("the consumers' offsets are being loaded"))
-            }
-            Some(State::Broken(reason)) => Err(AskError::BrokenOffsets(reason.clone())),
-            None => Err(AskError::NoPartition),
-        }
-    }
-
-    /// Takes an [`Ask::CommitOffsets`].
-    pub(super) fn commit_offsets(&mut self, ticket: Ticket, ask: Ask, now: Now) {
-        let Ask::CommitOffsets { key, group, offsets } = ask else { return };
-        let log = match self.offset_log(&key) {
-            Ok(log) => log,
-            Err(error) => return self.answer(ticket, Err(error)),
+    /// Takes an [`Ask::CommitOffsets`] or an [`Ask::FetchOffsets`].
+    pub(super) fn ask_offsets(&mut self, key: PartitionKey, request: Request, now: Now) {
+        let ticket = request.ticket;
+        let log = self.store.find(&key);
+        let found = log.and_then(|log| Some((log, self.offsets.logs.get_mut(&log)?)));
+        let Some((log, offsets)) = found else {
+            return self.answer(ticket, Err(AskError::NoPartition));
         };
-        let Some(state) = self.offsets.logs.get_mut(&log) else { return };
-        if state.queue.len() >= limits::OFFSET_COMMITS_QUEUED {
+        if offsets.queue.len() + offsets.early.len() >= limits::OFFSET_COMMITS_QUEUED {
             let error = AskError::Overloaded("too many commits of offsets are waiting");
             return self.answer(ticket, Err(error));
         }
-        state.queue.push_back(Commit { ticket, group, offsets });
-        self.stage_commits(log, now);
-    }
-
-    /// Takes an [`Ask::FetchOffsets`].
-    pub(super) fn fetch_offsets(&self, ask: &Ask) -> Result<Answer, AskError> {
-        let Ask::FetchOffsets { key, group, partitions } = ask else {
-            return Err(AskError::NoPartition);
-        };
-        let log = self.offset_log(key)?;
-        let Some(state) = self.offsets.logs.get(&log) else { return Err(AskError::NoPartition) };
-        let (table, catalog) = (&state.table, &self.catalog);
-        let positions = match partitions {
-            None => {
-                let all = table.fetch_all(catalog, group);
-                all.map(|(key, value)| Position::new(&key.topic, key.partition as u32, value))
-                    .collect()
+        match (&offsets.state, request.ask) {
+            (State::Loading { .. }, ask) => offsets.early.push(Request { ticket, ask }),
+            (State::Broken(reason), _) => {
+                let error = AskError::BrokenOffsets(reason.clone());
+                self.answer(ticket, Err(error));
             }
-            Some(wanted) => {
-                let found = |(topic, partition): &(String, u32)| {
-                    let value = table.fetch(catalog, group, topic, *partition)?;
-                    Some(Position::new(topic, *partition, value))
-                };
-                wanted.iter().filter_map(found).collect()
+            (State::Ready, Ask::CommitOffsets { group, offsets: wanted, .. }) => {
+                offsets.queue.push_back(Commit { ticket, group, offsets: wanted });
+                self.stage_commits(log, now);
             }
-        };
-        Ok(Answer::Positions(positions))
+            (State::Ready, Ask::FetchOffsets { group, partitions, .. }) => {
+                let positions = offsets.positions(&self.catalog, &group, partitions.as_deref());
+                self.answer(ticket, Ok(Answer::Positions(positions)));
+            }
+            (State::Ready, _) => {}
+        }
     }
 
     /// Goes on with every partition of offsets: loads, appends, answers, compacts.
@@ -140,6 +144,7 @@ impl<D: Disk> Shard<D> {
         let logs: Vec<LogId> = self.offsets.logs.keys().copied().collect();
         for log in logs {
             self.load_offsets(log);
+            self.ask_early(log, now);
             self.stage_commits(log, now);
             self.settle_offsets(log);
             self.compact_offsets(log, now);
@@ -183,6 +188,16 @@ impl<D: Disk> Shard<D> {
             Err(reason) => {
                 eprintln!("duramen: consumers' offsets can't be loaded: {reason}");
                 offsets.state = State::Broken(reason);
+            }
+        }
+    }
+
+    /// Asks again what was asked while the log was being read.
+    fn ask_early(&mut self, log: LogId, now: Now) {
+        let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
+        if !matches!(offsets.state, State::Loading { .. }) {
+            for request in std::mem::take(&mut offsets.early) {
+                self.take(request, now);
             }
         }
     }
@@ -290,6 +305,7 @@ impl<D: Disk> Shard<D> {
         for offsets in self.offsets.logs.values_mut() {
             failed.extend(offsets.acks.drain(..).map(|(_, ticket)| (ticket, perhaps)));
             failed.extend(offsets.queue.drain(..).map(|commit| (commit.ticket, not)));
+            failed.extend(offsets.early.drain(..).map(|request| (request.ticket, not)));
         }
         for (ticket, error) in failed {
             self.answer(ticket, Err(error.clone()));

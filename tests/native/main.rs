@@ -3,4 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod appends;
 mod basics;
+mod offsets;
+mod reading;
+mod subscriptions;

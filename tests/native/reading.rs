@@ -1,0 +1,144 @@
+//! Reading: long polls, offsets by time, deleted records.
+
+use std::time::Duration;
+
+use duramen_protocol::batch::{BatchBuilder, Codec};
+use duramen_protocol::native::messages::{
+    DeleteRecords, FindOffset, FindOffsetAnswer, OffsetQuery, Ping, Read,
+};
+use duramen_protocol::native::{ErrorCode, ErrorDetail};
+
+use crate::support::server::{Server, folder, serve};
+use crate::support::wire::{Wire, batch, texts};
+
+fn one_partition(dir: &std::path::Path) -> (Server, Wire, u32) {
+    let server = Server::spawn(serve(dir).args(["--cores", "1"])).unwrap();
+    let mut wire = Wire::connect(server.address);
+    wire.create("events", 1);
+    let handle = wire.open("events", 0).handle;
+    (server, wire, handle)
+}
+
+#[test]
+fn a_read_waits_for_what_is_not_there_yet() {
+    let dir = folder();
+    let (server, mut reader, handle) = one_partition(dir.path());
+    let read = Read { offset: 0, min_bytes: 1, max_bytes: 1 << 20, max_wait_ms: 60_000 };
+    let waiting = reader.send(handle, &read);
+    // It is parked, and holds nobody up.
+    assert!(reader.call(0, &Ping { echo: vec![] }).is_ok());
+    let mut writer = Wire::connect(server.address);
+    let theirs = writer.open("events", 0).handle;
+    writer.append(theirs, &batch(&["at last"])).unwrap();
+    let frame = reader.frame();
+    assert_eq!(frame.header.correlation, waiting);
+    assert_eq!(texts(&frame.records().unwrap().1), [(0, "at last".to_owned())]);
+}
+
+#[test]
+fn a_read_waits_for_min_bytes_and_then_takes_what_there_is() {
+    let dir = folder();
+    let (_server, mut wire, handle) = one_partition(dir.path());
+    let (small, large) = (batch(&["small"]), batch(&["x".repeat(5_000)]));
+    wire.append(handle, &small).unwrap();
+    let read = Read { offset: 0, min_bytes: 4_000, max_bytes: 1 << 20, max_wait_ms: 60_000 };
+    let waiting = wire.send(handle, &read);
+    assert!(wire.call(0, &Ping { echo: vec![] }).is_ok(), "too little to answer");
+    let append = wire.send_append(handle, &large);
+    let mut frames = [wire.frame(), wire.frame()];
+    frames.sort_by_key(|frame| frame.header.correlation);
+    assert_eq!(frames.each_ref().map(|f| f.header.correlation), [waiting, append]);
+    let (_, bytes) = frames[0].records().unwrap();
+    assert_eq!(bytes.len(), small.len() + large.len());
+
+    let read = Read { offset: 2, min_bytes: 1, max_bytes: 1 << 20, max_wait_ms: 1 };
+    wire.send(handle, &read);
+    let (head, bytes) = wire.frame().records().unwrap();
+    assert_eq!((head.durable_end, bytes.len()), (2, 0));
+}
+
+#[test]
+fn an_offset_out_of_range_is_told_the_range() {
+    let dir = folder();
+    let (_server, mut wire, handle) = one_partition(dir.path());
+    wire.append(handle, &batch(&["a", "b"])).unwrap();
+    let error = wire.read(handle, 3).unwrap_err();
+    assert_eq!(error.code, ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(error.detail, ErrorDetail::Range { log_start: 0, durable_end: 2 });
+    assert_eq!(wire.read(handle, -5).unwrap_err().code, ErrorCode::INVALID_REQUEST);
+    assert_eq!(wire.read(77, 0).unwrap_err().code, ErrorCode::UNKNOWN_HANDLE);
+}
+
+#[test]
+fn offsets_are_found_by_time_and_records_deleted_below_one() {
+    let dir = folder();
+    let (_server, mut wire, handle) = one_partition(dir.path());
+    for timestamp_ms in [100, 300, 200] {
+        let mut builder = BatchBuilder::new(Codec::None);
+        builder.append(timestamp_ms, None, Some(b"x"), &[]).unwrap();
+        wire.append(handle, &builder.finish().unwrap()).unwrap();
+    }
+    let mut find = |query| {
+        let FindOffsetAnswer { offset, timestamp_ms } =
+            wire.call(handle, &FindOffset { query }).unwrap();
+        (offset, timestamp_ms)
+    };
+    assert_eq!(find(OffsetQuery::Earliest), (0, -1));
+    assert_eq!(find(OffsetQuery::Latest), (3, -1));
+    assert_eq!(find(OffsetQuery::Timestamp(150)), (1, 300));
+    assert_eq!(find(OffsetQuery::Timestamp(301)), (-1, -1));
+    assert_eq!(find(OffsetQuery::MaxTimestamp), (1, 300));
+
+    let above = wire.call(handle, &DeleteRecords { before: 4 }).unwrap_err();
+    assert_eq!(above.code, ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(wire.call(handle, &DeleteRecords { before: 2 }).unwrap().log_start, 2);
+    assert_eq!(wire.call(handle, &DeleteRecords { before: 1 }).unwrap().log_start, 2);
+    assert_eq!(wire.read(handle, 1).unwrap_err().code, ErrorCode::OFFSET_OUT_OF_RANGE);
+    assert_eq!(wire.call(handle, &DeleteRecords { before: -1 }).unwrap().log_start, 3);
+    let (head, bytes) = wire.read(handle, 3).unwrap();
+    assert_eq!((head.log_start, head.durable_end, bytes.len()), (3, 3, 0));
+}
+
+#[test]
+fn a_catch_up_over_files_brings_every_byte() {
+    let dir = folder();
+    let (server, mut wire, handle) = one_partition(dir.path());
+    let mut written = Vec::new();
+    for n in 0..40 {
+        let values: Vec<String> =
+            (0..100).map(|i| format!("{n}/{i} {}", "y".repeat(2_000))).collect();
+        wire.append(handle, &batch(&values)).unwrap();
+        written.extend(values);
+    }
+    assert!(server.stop().success());
+    let server = Server::spawn(serve(dir.path()).args(["--cores", "1"])).unwrap();
+    let mut wire = Wire::connect(server.address);
+    let handle = wire.open("events", 0).handle;
+    // Twice: the second time from files that have been checked.
+    for _ in 0..2 {
+        let mut read = Vec::new();
+        while read.len() < written.len() {
+            let (_, bytes) = wire.read(handle, read.len() as i64).unwrap();
+            let skip = read.len() as i64;
+            let new = texts(&bytes).into_iter().filter(|(offset, _)| *offset >= skip);
+            read.extend(new.map(|(_, text)| text));
+        }
+        assert!(read == written, "not what was written");
+    }
+}
+
+#[test]
+fn parked_reads_end_with_the_server() {
+    let dir = folder();
+    let (server, mut wire, handle) = one_partition(dir.path());
+    let read = Read { offset: 0, min_bytes: 1, max_bytes: 100, max_wait_ms: 60_000 };
+    let waiting = wire.send(handle, &read);
+    assert!(wire.call(0, &Ping { echo: vec![] }).is_ok());
+    let stopping = std::thread::spawn(move || server.stop());
+    let frame = wire.frame();
+    assert_eq!(frame.header.correlation, waiting);
+    assert!(frame.records().unwrap().1.is_empty());
+    wire.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert!(wire.receive().is_none(), "closed");
+    assert!(stopping.join().unwrap().success());
+}
