@@ -251,9 +251,10 @@ impl<D: Disk> Store<D> {
 
     fn write_record(&mut self) {
         let Some(run) = &mut self.run else { return };
-        self.checkpoint_sequence += 1;
+        // Counted when it is written: a failed one must not cost the other slot.
+        let sequence = self.checkpoint_sequence + 1;
         let head = Head {
-            sequence: self.checkpoint_sequence,
+            sequence,
             start_epoch: self.config.journal.start_epoch,
             core: self.config.journal.core,
         };
@@ -261,7 +262,7 @@ impl<D: Disk> Store<D> {
         head.encode(run.journal, run.count, &run.records, &mut data);
         run.records = Vec::new();
         run.waiting = 1;
-        let path = names::checkpoint(&self.config.journal.folder, self.checkpoint_sequence);
+        let path = names::checkpoint(&self.config.journal.folder, sequence);
         let task = Task::Checkpoint(CheckpointStep::Written);
         self.tasks.submit(task, Op::Store { path, at: 0, data });
         if self.canary(Canary::FreeBeforeCheckpoint) {
@@ -273,6 +274,7 @@ impl<D: Disk> Store<D> {
     /// The record is on stable storage.
     pub(super) fn record_written(&mut self) {
         let Some(run) = self.run.take() else { return };
+        self.checkpoint_sequence += 1;
         self.journal.free_before(run.journal);
         for target in &run.targets {
             if let Some(log) = self.logs.get_mut(target.log) {

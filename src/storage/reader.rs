@@ -122,6 +122,8 @@ pub(super) struct Job {
     pub wait: Wait,
     /// Bytes wanted from where the read in flight begins; what the file lacks is in memory.
     pub want: u64,
+    /// Of these, what the file was asked for.
+    pub asked: u64,
     /// The batch that the read begins with, once found: its place, offset and length.
     pub found: Option<FoundBatch>,
     /// Where a scan for the batch stands.
@@ -208,6 +210,7 @@ impl<D: Disk> Store<D> {
             goal,
             wait: Wait::Turn,
             want: 0,
+            asked: 0,
             found: None,
             scan: None,
             segment: None,
@@ -435,6 +438,10 @@ impl<D: Disk> Store<D> {
             return Step::Again;
         };
         let len = job.want.min(segment.file_len(at.position));
+        job.asked = len;
+        if len == 0 {
+            return self.learn_bytes(job, wait, exactly(0));
+        }
         Step::Op(wait, Op::Read { file, at: at.position, into: exactly(len) })
     }
 
@@ -501,33 +508,28 @@ impl<D: Disk> Store<D> {
     }
 
     fn learn_bytes(&mut self, job: &mut Job, wait: Wait, block: Block) -> Step {
-        match wait {
-            Wait::Scan { at } => {
-                let block = self.with_tail(job, at, block);
-                self.scanned(job, at, &block)
-            }
-            Wait::Fetch { at } => {
-                let block = self.with_tail(job, at, block);
-                self.fetched(job, at, block)
-            }
-            Wait::Check { at } => {
-                let block = self.with_tail(job, at, block);
-                self.check_range(job, at, block)
-            }
-            Wait::Records { at } => {
-                let block = self.with_tail(job, at, block);
-                match job.found {
-                    Some(batch) => self.search_records(job, batch, &block),
-                    None => Step::Again,
-                }
-            }
-            Wait::Resync { bad, at, first } => {
-                let block = self.with_tail(job, at, block);
-                self.resynced(job, bad, at, first, &block)
-            }
+        let at = match wait {
+            Wait::Scan { at } | Wait::Fetch { at } | Wait::Check { at } => at,
+            Wait::Records { at } | Wait::Resync { at, .. } => at,
             Wait::Turn | Wait::Open { .. } | Wait::Index { .. } => {
                 panic!("{wait:?} ended with bytes")
             }
+        };
+        let whole_file = block.len() as u64 == job.asked;
+        let block = self.with_tail(job, at, block);
+        if whole_file && (block.len() as u64) < job.want {
+            // What was in memory went to the file meanwhile.
+            return Step::Again;
+        }
+        match wait {
+            Wait::Fetch { .. } => self.fetched(job, at, block),
+            Wait::Check { .. } => self.check_range(job, at, block),
+            Wait::Records { .. } => match job.found {
+                Some(batch) => self.search_records(job, batch, &block),
+                None => Step::Again,
+            },
+            Wait::Resync { bad, first, .. } => self.resynced(job, bad, at, first, &block),
+            _ => self.scanned(job, at, &block),
         }
     }
 

@@ -33,14 +33,19 @@ impl<D: Disk> Store<D> {
 
     fn trim(&mut self, id: LogId, base: u64) {
         let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
-        let Some(file) = segment.file_id() else { return };
         // Space that is being reserved would come back behind the cut.
         if segment.reserving || self.failed.is_some() {
             return;
         }
         segment.phase = Phase::Trimming;
-        let len = segment.end;
-        self.submit_log(id, LogStep::Trimmed { base }, Op::SetLen { file, len });
+        match segment.file_id().filter(|_| segment.writable) {
+            Some(file) => {
+                let len = segment.end;
+                self.submit_log(id, LogStep::Trimmed { base }, Op::SetLen { file, len });
+            }
+            // Nothing was written since recovery cut it.
+            None => self.trimmed(id, base),
+        }
     }
 
     pub(super) fn trimmed(&mut self, id: LogId, base: u64) {

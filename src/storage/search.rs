@@ -145,8 +145,9 @@ impl<D: Disk> Store<D> {
     fn search_on(&mut self, job: &mut Job, at: Place, timestamp: i64) -> Step {
         let Some(log) = self.logs.get(job.log) else { return Step::Error(ReadError::Gone) };
         let Some(segment) = log.segment(at.base) else { return Step::Again };
-        let held = segment.tail.range().map_or(u64::MAX, |r| r.start);
-        if at.position < held && at.position < segment.durable {
+        // A block that was read back holds batches that the tail doesn't list.
+        let listed = segment.tail.first_batch().map_or(u64::MAX, |b| b.position);
+        if at.position < listed && at.position < segment.durable {
             return self.scan(job, at);
         }
         let batch = segment

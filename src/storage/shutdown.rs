@@ -65,7 +65,9 @@ impl<D: Disk> Store<D> {
                 continue;
             }
             segment.phase = Phase::Draining;
-            if log.durable > log.recovery_point {
+            // A segment that is empty had its snapshot when it was begun.
+            let grew = segment.end > 0;
+            if grew {
                 let snapshot = log.producers.snapshot(next);
                 log.snapshots.push_back((next, snapshot));
             }

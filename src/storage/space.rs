@@ -56,7 +56,7 @@ impl<D: Disk> Store<D> {
     /// The folder is there: describe it, as Kafka does.
     pub(super) fn folder_made(&mut self, id: LogId) {
         let Some(log) = self.logs.get_mut(id) else { return };
-        let path = log.folder_path.join("partition.metadata");
+        let path = log.folder_path.join(partition_metadata::FILE_NAME);
         let data = partition_metadata::encode(log.key.topic_id).into_bytes();
         self.root_changed = true;
         self.submit_log(id, LogStep::FolderDescribed, Op::Store { path, at: 0, data });
@@ -109,7 +109,7 @@ impl<D: Disk> Store<D> {
         let base = segment.base;
         if segment.end > 0 && segment.first_timestamp.is_none() {
             segment.loading = true;
-            let op = Op::Read { file, at: 0, into: Block::new(HEADER_LEN) };
+            let op = Op::Read { file, at: 0, into: Block::with_room(HEADER_LEN) };
             self.submit_log(id, LogStep::FirstHeader { base }, op);
             return Err(Refusal::Wait);
         }

@@ -109,6 +109,11 @@ impl Tail {
         self.batches.get(i)
     }
 
+    /// The first batch that is listed.
+    pub fn first_batch(&self) -> Option<&BatchPlace> {
+        self.batches.front()
+    }
+
     /// The batches from `position` on.
     pub fn batches_from(&self, position: u64) -> impl Iterator<Item = &BatchPlace> {
         let i = self.batches.partition_point(|b| b.position < position);

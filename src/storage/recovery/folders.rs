@@ -35,7 +35,7 @@ pub fn look<D: WaitDisk>(
     }
     let present = partition_folders(steps, plan)?;
     let loads = present.iter().map(|path| Op::Load {
-        path: path.join("partition.metadata"),
+        path: path.join(partition_metadata::FILE_NAME),
         at: 0,
         max_len: 4096,
     });
@@ -52,8 +52,9 @@ pub fn look<D: WaitDisk>(
         let key = wanted.get(&file_name(&path));
         match (key, id) {
             (Some(key), Some(id)) if key.topic_id == id => ours.push((*key, path)),
-            // Made, and not described before the server stopped: nothing is in it.
-            (Some(key), None) if is_empty(steps, &path)? => ours.push((*key, path)),
+            // Not described before the server stopped. Only what a checkpoint or a journal
+            // says of it counts, so it can be nobody else's.
+            (Some(key), None) => ours.push((*key, path)),
             (_, Some(id)) if catalog.tombstones.iter().any(|t| t.id == id) => {
                 steps.remove_dir(path)?;
             }
@@ -81,15 +82,6 @@ fn partition_folders<D: WaitDisk>(
     let is_partition =
         |n: &&Name| n.is_dir && partition_folder::parse_folder_name(&n.name).is_some();
     Ok(names.iter().filter(is_partition).map(|n| data.join(&n.name)).collect())
-}
-
-fn is_empty<D: WaitDisk>(
-    steps: &mut Steps<'_, D>,
-    path: &std::path::Path,
-) -> Result<bool, RecoveryError> {
-    let output = steps.run(Op::List { path: path.to_owned() })?;
-    let log = |n: &Name| matches!(SegmentFile::parse(&n.name), Some((_, SegmentFile::Log)));
-    Ok(matches!(output, Output::Names(names) if !names.iter().any(log)))
 }
 
 fn set_aside<D: WaitDisk>(
@@ -128,6 +120,7 @@ fn file_name(path: &std::path::Path) -> String {
 impl Folder {
     fn of(path: PathBuf, names: &[Name]) -> Folder {
         let mut folder = Folder { path, exists: true, ..Folder::default() };
+        folder.described = names.iter().any(|n| n.name == partition_metadata::FILE_NAME);
         for name in names {
             if name.name.ends_with(DELETED_SUFFIX) {
                 folder.deleted.push(folder.path.join(&name.name));

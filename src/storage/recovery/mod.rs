@@ -129,6 +129,8 @@ pub fn recover<D: WaitDisk>(disk: &mut D, plan: &Plan<'_>) -> Result<Recovered, 
 #[derive(Debug, Default)]
 struct Folder {
     path: PathBuf,
+    /// It has the file that names its topic's id.
+    described: bool,
     exists: bool,
     /// Lengths of the segment files, by base offset.
     segments: BTreeMap<u64, u64>,

@@ -79,6 +79,8 @@ pub fn run<D: WaitDisk>(
     cut_all(steps, cuts)?;
     steps.all(removals.into_iter().map(|path| Op::Unlink { path }))?;
     store_all(steps, &mut logs)?;
+    // A killed server's folders may not have their names on stable storage yet.
+    steps.sync_dir(plan.layout.data())?;
     Ok(Replayed { logs, bytes })
 }
 
@@ -272,8 +274,7 @@ fn cut_all<D: WaitDisk>(
 fn store_all<D: WaitDisk>(steps: &mut Steps<'_, D>, logs: &mut [Log]) -> Result<(), RecoveryError> {
     let mut ops = Vec::new();
     let mut folders = Vec::new();
-    for log in logs.iter_mut().filter(|l| l.names_changed) {
-        log.names_changed = false;
+    for log in logs.iter_mut().filter(|l| l.segments.iter().any(|s| s.index.must_store)) {
         folders.push(log.folder_path.clone());
         let paths: Vec<[PathBuf; 2]> = log
             .segments
@@ -295,13 +296,7 @@ fn store_all<D: WaitDisk>(steps: &mut Steps<'_, D>, logs: &mut [Log]) -> Result<
             ops.push(Op::Store { path: time_path, at: at_time, data: times });
         }
     }
-    if folders.is_empty() {
-        return Ok(());
-    }
     steps.all(ops)?;
-    if let Some(data) = folders[0].parent().map(PathBuf::from) {
-        steps.sync_dir(data)?;
-    }
     steps.all(folders.into_iter().map(|path| Op::SyncDir { path }))?;
     Ok(())
 }
@@ -332,15 +327,14 @@ fn build_log(
 ) -> Result<Log, RecoveryError> {
     let record = &replay.record;
     let mut log = Log::new(record.key, topic.clone(), folder.path.clone(), config.clone());
-    log.folder = if folder.exists { log::Folder::Ready } else { log::Folder::Missing };
+    // One that isn't described yet is made again, as if it were missing.
+    log.folder = if folder.described { log::Folder::Ready } else { log::Folder::Missing };
     log.producers = Producers::from_records(&record.producers, plan.now.wall_ms);
     log.epochs.clone_from(&record.epochs);
     log.next = record.recovery_point;
     log.segments = found_segments(folder, replay, config);
-    if !replay.runs.is_empty() {
-        log.folder = log::Folder::Ready;
-        log.names_changed = true;
-    }
+    // Likewise the names in the folder: the first checkpoint syncs them.
+    log.names_changed = folder.exists;
     for run in &replay.runs {
         apply_run(&mut log, run, config, plan.now.wall_ms);
     }
@@ -356,10 +350,6 @@ fn build_log(
     last.phase = Phase::Active;
     debug_assert!(last.base != base || last.end == end);
     log.prefix_due = !log.durable_segment().durable.is_multiple_of(block_bytes);
-    if log.folder == log::Folder::Ready && !folder.exists {
-        // Made by the replay, and not described yet.
-        log.folder = log::Folder::Missing;
-    }
     Ok(log)
 }
 
@@ -398,7 +388,9 @@ fn found_segments(
 
 fn apply_run(log: &mut Log, run: &Run<'_>, config: &TopicConfig, now_ms: i64) {
     if log.active().base != run.base {
-        log.active_mut().index.finish();
+        let rolled = log.active_mut();
+        rolled.index.finish();
+        rolled.index.must_store = true;
         log.segments.push_back(Segment::new(run.base, config.index_interval_bytes));
         log.active_mut().phase = Phase::Sealed;
     }

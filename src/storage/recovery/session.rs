@@ -125,17 +125,21 @@ fn begin_core<D: WaitDisk>(
     let folder = plan.layout.core(epoch, core);
     steps.make_dir(&folder)?;
     let owned = |l: &&Log| (plan.owner)(l.key.topic_id, l.key.partition) == core;
-    let checkpoint = Checkpoint {
-        sequence: 1,
+    let mut checkpoint = Checkpoint {
+        sequence: 0,
         start_epoch: epoch,
         core,
         journal: JournalStart { file: 1, generation: 1, sequence: 1, ..JournalStart::default() },
         partitions: logs.iter().filter(owned).map(Log::record).collect(),
     };
-    let mut data = Vec::new();
-    checkpoint.encode(&mut data);
-    let path = names::checkpoint(&folder, checkpoint.sequence);
-    steps.run(Op::Store { path, at: 0, data })?;
+    // Both slots, so that their names are durable before a checkpoint relies on one.
+    for sequence in 0..2 {
+        checkpoint.sequence = sequence;
+        let mut data = Vec::new();
+        checkpoint.encode(&mut data);
+        let path = names::checkpoint(&folder, sequence);
+        steps.run(Op::Store { path, at: 0, data })?;
+    }
     let (file, _) = steps.open(names::journal(&folder, 1))?;
     let mut zeroes = Block::new(ZEROES as usize);
     zeroes.append_zeroes(ZEROES as usize);

@@ -15,7 +15,7 @@ use crate::io::fake::{Fake, Filter, Kind};
 use crate::io::{ErrorKind, Now};
 use crate::storage::log::LogId;
 use crate::storage::names::Layout;
-use crate::storage::recovery::{self, Plan};
+use crate::storage::recovery::{self, Plan, RecoveryError};
 use crate::storage::stage::Refusal;
 use crate::storage::store::{Canary, Event, Store, StoreConfig};
 use crate::storage::{Cursor, From, Piece, Read, ReadError, Search, Target};
@@ -56,6 +56,9 @@ impl World {
         let mut disk = Fake::new(rng.u64(..));
         disk.make_dirs("data");
         disk.set_torn_sectors_garbage(true);
+        if std::env::var_os("DURAMEN_LOG").is_some() {
+            disk.keep_log(100_000);
+        }
         World {
             canary,
             layout: Layout::new("data"),
@@ -399,7 +402,11 @@ impl World {
             }
             // Retention passed it.
             Err(ReadError::OutOfRange { .. }) => Ok(None),
-            Err(other) => Err(format!("partition {p}: {other}")),
+            Err(other) => {
+                self.print_log(self.disk());
+                let log = self.store.as_ref().and_then(|s| s.logs.get(log));
+                Err(format!("partition {p} from {from:?}: {other}; {log:#?}"))
+            }
         }
     }
 
@@ -411,22 +418,23 @@ impl World {
             Search::Found(found) => self.check_found(p, timestamp, found),
             Search::Error(error) => Err(format!("partition {p}: {error}")),
             Search::Pending(id) => {
+                let mut outcome = None;
                 for _ in 0..100_000 {
                     let now = self.now;
                     let mut events = Vec::new();
                     self.store().collect(now, &mut events);
                     for event in events {
                         match event {
-                            Event::Found(i, Ok(found)) if i == id => {
-                                return self.check_found(p, timestamp, found);
-                            }
-                            Event::Found(i, Err(error)) if i == id => {
-                                return Err(format!("partition {p}: {error}"));
-                            }
+                            Event::Found(i, result) if i == id => outcome = Some(result),
                             other => self.take(other),
                         }
                     }
                     self.store().advance(now);
+                    match outcome {
+                        None => {}
+                        Some(Ok(found)) => return self.check_found(p, timestamp, found),
+                        Some(Err(error)) => return Err(format!("partition {p}: {error}")),
+                    }
                 }
                 Err(format!("partition {p}: a search never ended"))
             }
@@ -453,6 +461,23 @@ impl World {
         // The log may have grown, or its start moved, between the search and now.
         let plausible = found == wanted || found.is_none() || wanted.is_none();
         if plausible { Ok(()) } else { Err(format!("partition {p}: first at {timestamp}: {found:?}, not {wanted:?}")) }
+    }
+}
+
+impl World {
+    /// With `DURAMEN_LOG` set, what the disk was asked and answered.
+    fn print_log(&self, disk: &Fake) {
+        if std::env::var_os("DURAMEN_LOG").is_some() {
+            disk.log().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.as_ref().filter(|_| std::thread::panicking()) {
+            self.print_log(store.disk());
+        }
     }
 }
 
@@ -487,7 +512,15 @@ impl World {
                 Ok(recovered) if !disk.halted() => break recovered,
                 Ok(_) => disk = disk.crash(self.rng.u64(..)),
                 Err(_) if disk.halted() => disk = disk.crash(self.rng.u64(..)),
-                Err(error) => return Err(format!("recovery after {way:?}: {error}")),
+                // A start on a full disk fails and changes nothing that counts.
+                Err(RecoveryError::Disk(error)) if error.kind == ErrorKind::Full => {
+                    disk = disk.kill(self.rng.u64(..));
+                    disk.set_capacity(None);
+                }
+                Err(error) => {
+                    self.print_log(&disk);
+                    return Err(format!("recovery after {way:?}: {error}"));
+                }
             }
             disk.set_torn_sectors_garbage(true);
         };
