@@ -4,7 +4,11 @@
 mod support;
 
 mod appends;
+mod backpressure;
 mod basics;
+mod garbage;
 mod offsets;
 mod reading;
+mod restarts;
+mod start;
 mod subscriptions;

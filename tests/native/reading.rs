@@ -116,13 +116,7 @@ fn a_catch_up_over_files_brings_every_byte() {
     let handle = wire.open("events", 0).handle;
     // Twice: the second time from files that have been checked.
     for _ in 0..2 {
-        let mut read = Vec::new();
-        while read.len() < written.len() {
-            let (_, bytes) = wire.read(handle, read.len() as i64).unwrap();
-            let skip = read.len() as i64;
-            let new = texts(&bytes).into_iter().filter(|(offset, _)| *offset >= skip);
-            read.extend(new.map(|(_, text)| text));
-        }
+        let read = wire.read_all(handle, written.len() as i64);
         assert!(read == written, "not what was written");
     }
 }

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A running server.
 pub struct Server {
@@ -16,7 +17,7 @@ pub struct Server {
 
 /// What a program has written to standard error until now.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<String>>);
+pub struct Log(Arc<(Mutex<String>, Condvar)>);
 
 /// A program that could not start, or has ended.
 #[derive(Debug)]
@@ -31,13 +32,23 @@ impl Log {
         let log = self.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(source).lines().map_while(Result::ok) {
-                log.0.lock().unwrap().push_str(&(line + "\n"));
+                log.0.0.lock().unwrap().push_str(&(line + "\n"));
+                log.0.1.notify_all();
             }
         })
     }
 
     pub fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.0.0.lock().unwrap().clone()
+    }
+
+    /// Waits until the text is as wanted; gives it as it is after a minute, wanted or not.
+    fn wait_for(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let (text, written) = &*self.0;
+        let text = text.lock().unwrap();
+        let minute = Duration::from_secs(60);
+        let waited = written.wait_timeout_while(text, minute, |text| !wanted(text)).unwrap();
+        waited.0.clone()
     }
 }
 
@@ -82,6 +93,12 @@ impl Server {
     /// What it has written to standard error until now.
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// Waits until it has said something so many times, and no more often.
+    pub fn says(&self, what: &str, times: usize) {
+        let said = self.stderr.wait_for(|text| text.matches(what).count() >= times);
+        assert_eq!(said.matches(what).count(), times, "{what:?} in {said}");
     }
 
     pub fn pid(&self) -> u32 {

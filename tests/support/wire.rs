@@ -127,6 +127,29 @@ impl Wire {
         self.frame().records()
     }
 
+    /// The texts of all records below `end`, read from the start, however many reads that takes.
+    pub fn read_all(&mut self, handle: u32, end: i64) -> Vec<String> {
+        let mut all = Vec::new();
+        while (all.len() as i64) < end {
+            let next = all.len() as i64;
+            let (_, bytes) = self.read(handle, next).unwrap();
+            // The first batch may begin before what was asked for.
+            let new = texts(&bytes).into_iter().skip_while(|(offset, _)| *offset < next);
+            for (offset, text) in new {
+                assert_eq!(offset, all.len() as i64);
+                all.push(text);
+            }
+            assert!(all.len() as i64 > next, "no record at offset {next}");
+        }
+        all
+    }
+
+    /// Subscribes and does not wait for the answer: a connection's first subscription is 1.
+    pub fn subscribe_unheard(&mut self, handle: u32, offset: i64) -> u32 {
+        self.send(handle, &Subscribe { offset, credit_bytes: 1 << 20 });
+        1
+    }
+
     pub fn subscribe(&mut self, handle: u32, offset: i64, credit_bytes: u32) -> SubscribeAnswer {
         self.call(handle, &Subscribe { offset, credit_bytes }).unwrap()
     }
