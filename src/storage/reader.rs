@@ -408,8 +408,11 @@ impl<D: Disk> Store<D> {
         let held = segment.tail.range().map_or(u64::MAX, |r| r.start);
         let len = (trusted.min(durable).min(held) - position).min(max_bytes);
         let in_settled = settled.saturating_sub(position).min(len);
-        let may_be_sent = !matches!(job.goal, Goal::Bytes { to_memory: true, .. });
-        if may_be_sent && in_settled > 0 && self.tasks.disk.resident(file, position, in_settled) {
+        // A batch that must come whole may go on behind what is settled.
+        let at_least = job.found.filter(|f| f.place == cursor.place).map_or(1, |f| f.len);
+        let to_memory = matches!(job.goal, Goal::Bytes { to_memory: true, .. });
+        let may_be_sent = !to_memory && in_settled >= at_least;
+        if may_be_sent && self.tasks.disk.resident(file, position, in_settled) {
             self.counters.read_file_bytes += in_settled;
             let piece = Piece::File { file, at: position, len: in_settled };
             return Step::Data(Data::new(vec![piece], in_settled, cursor));
