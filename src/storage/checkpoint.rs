@@ -112,7 +112,7 @@ impl<D: Disk> Store<D> {
             let index_lens = (record.index_len, record.time_index_len);
             log.prefix_due = !place.position.is_multiple_of(block_bytes) && !no_prefix;
             run.targets.push(Target { log: id, place, offset: record.recovery_point, index_lens });
-                        if !skip_flush && !log.is_flushed_to(place) {
+            if !skip_flush && !log.is_flushed_to(place) {
                 log.flush_to = Some(place);
                 run.waiting += 1;
             }

@@ -161,8 +161,12 @@ impl<D: Disk> Store<D> {
         let Some(segment) = log.segment_mut(part.base) else { return };
         debug_assert_eq!(segment.durable, part.from);
         segment.durable = part.to;
-        let batches: Vec<BatchPlace> =
-            segment.tail.batches_from(part.from).take_while(|b| b.position < part.to).copied().collect();
+        let batches: Vec<BatchPlace> = segment
+            .tail
+            .batches_from(part.from)
+            .take_while(|b| b.position < part.to)
+            .copied()
+            .collect();
         batches.iter().for_each(|b| segment.index_batch(b));
         log.durable = part.next;
         if log.life == Life::Living {

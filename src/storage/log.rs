@@ -213,7 +213,12 @@ impl Log {
                 + active.index.pending_bytes(active.base).len() as u32,
             time_index_len: active.index.stored_time_len
                 + active.index.pending_time_bytes(active.base).len() as u32,
-            epochs: self.epochs.iter().copied().filter(|&(_, start)| start < self.durable).collect(),
+            epochs: self
+                .epochs
+                .iter()
+                .copied()
+                .filter(|&(_, start)| start < self.durable)
+                .collect(),
             producers: self.producers.records_below(self.durable),
         }
     }

@@ -129,8 +129,9 @@ impl<D: Disk> Store<D> {
 impl Log {
     /// Someone waits for the segments to be complete up to a byte.
     fn must_flush(&self) -> bool {
-        let draining =
-            |s: &Segment| s.phase == Phase::Draining && s.durable == s.end && s.materialised < s.end;
+        let draining = |s: &Segment| {
+            s.phase == Phase::Draining && s.durable == s.end && s.materialised < s.end
+        };
         self.flush_to.is_some_and(|place| !self.is_flushed_to(place) && self.has_unmaterialised())
             || self.segments.iter().any(draining)
     }

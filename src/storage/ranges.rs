@@ -14,9 +14,9 @@ impl Ranges {
         }
         let from = self.0.partition_point(|r| r.end < range.start);
         let to = self.0.partition_point(|r| r.start <= range.end);
-        let joined = self.0[from..to].iter().fold(range, |joined, r| {
-            joined.start.min(r.start)..joined.end.max(r.end)
-        });
+        let joined = self.0[from..to]
+            .iter()
+            .fold(range, |joined, r| joined.start.min(r.start)..joined.end.max(r.end));
         self.0.splice(from..to, [joined]);
     }
 

@@ -23,7 +23,7 @@ use duramen_protocol::batch::BatchView;
 use super::index_cache::IndexCache;
 use super::log::{Life, LogId, Place};
 use super::search::Target;
-use super::segment::{FileState, Phase};
+use super::segment::{FileState, Phase, Segment};
 use super::store::{Canary, Event, Store};
 use super::task::Task;
 use crate::io::{Block, Disk, DiskError, FileId, Mode, Op, Output, Slice};
@@ -63,7 +63,11 @@ pub enum From {
 pub enum Piece {
     Memory(Slice),
     /// A range of an open file that is in the page cache and may be sent as it is.
-    File { file: FileId, at: u64, len: u64 },
+    File {
+        file: FileId,
+        at: u64,
+        len: u64,
+    },
 }
 
 /// What a read gives: consecutive bytes of the log.
@@ -144,18 +148,36 @@ pub(super) struct FoundBatch {
 pub(super) enum Wait {
     /// In the queue, nothing in flight.
     Turn,
-    Open { base: u64, file: FileId },
-    Index { base: u64, kind: SegmentFile },
+    Open {
+        base: u64,
+        file: FileId,
+    },
+    Index {
+        base: u64,
+        kind: SegmentFile,
+    },
     /// Headers for a scan.
-    Scan { at: Place },
+    Scan {
+        at: Place,
+    },
     /// Bytes that may be sent as they are.
-    Fetch { at: Place },
+    Fetch {
+        at: Place,
+    },
     /// Bytes that must be checked first.
-    Check { at: Place },
+    Check {
+        at: Place,
+    },
     /// A batch whose records a search looks at.
-    Records { at: Place },
+    Records {
+        at: Place,
+    },
     /// Looking for the next good batch behind a damaged one.
-    Resync { bad: Place, at: Place, first: u64 },
+    Resync {
+        bad: Place,
+        at: Place,
+        first: u64,
+    },
 }
 
 /// One step of a read.
@@ -257,12 +279,21 @@ impl<D: Disk> Store<D> {
 
     fn submit_read(&mut self, id: ReadId, op: Op) {
         self.reads.in_flight += 1;
-        if let Some(log) = self.reads.jobs.get(&id.0).map(|j| j.log) {
+        if let Some((log, wait)) = self.reads.jobs.get(&id.0).map(|j| (j.log, j.wait)) {
             if let Some(log) = self.logs.get_mut(log) {
                 log.in_flight += 1;
             }
+            if let Some(segment) = self.visited(log, wait) {
+                segment.visitors += 1;
+            }
         }
         self.tasks.submit(Task::Read(id), op);
+    }
+
+    /// The segment whose files an operation names, by which they can't be removed meanwhile.
+    fn visited(&mut self, log: LogId, wait: Wait) -> Option<&mut Segment> {
+        let (Wait::Open { base, .. } | Wait::Index { base, .. }) = wait else { return None };
+        self.logs.get_mut(log)?.segment_mut(base)
     }
 
     /// An operation of a read is done.
@@ -273,11 +304,15 @@ impl<D: Disk> Store<D> {
             if let Some(log) = self.logs.get_mut(log) {
                 log.in_flight -= 1;
             }
+            if let Some(segment) = self.visited(log, job.wait) {
+                segment.visitors -= 1;
+            }
             let step = match result {
                 Ok(output) => self.learn(&mut job, output),
                 Err(error) => self.read_failed(&job, error),
             };
             self.go_on(id, job, step);
+            self.delete_segments(log);
             self.consider_trashing(log);
         }
         self.wake_reads();

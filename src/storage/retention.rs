@@ -13,7 +13,7 @@ use duramen_protocol::files::time_index::TimeIndex;
 use super::commit::Note;
 use super::log::{Life, Log, LogId};
 use super::reader::ReadError;
-use super::segment::Phase;
+use super::segment::{FileState, Phase, Segment};
 use super::store::{Event, Store};
 use super::task::{LogStep, Task};
 use crate::io::{Disk, Now, Op};
@@ -129,10 +129,17 @@ impl<D: Disk> Store<D> {
         self.delete_segments(id);
     }
 
-    /// Deletes the sealed segments that lie wholly below the log start.
-    fn delete_segments(&mut self, id: LogId) {
-        while let Some(log) = self.logs.get_mut(id) {
-            let first_goes = log.segments.front().is_some_and(|s| s.phase == Phase::Sealed)
+    /// Deletes the sealed segments that lie wholly below the log start, once nobody is busy with
+    /// their files.
+    pub(super) fn delete_segments(&mut self, id: LogId) {
+        while let Some(log) = self.logs.get_mut(id).filter(|l| l.life == Life::Living) {
+            let is_free = |s: &Segment| {
+                s.phase == Phase::Sealed
+                    && s.visitors == 0
+                    && !s.loading
+                    && s.file != FileState::Opening
+            };
+            let first_goes = log.segments.front().is_some_and(is_free)
                 && log.segments.get(1).is_some_and(|next| next.base <= log.log_start);
             let Some(segment) = log.segments.pop_front_if(|_| first_goes) else { return };
             if let Some(file) = segment.file_id() {

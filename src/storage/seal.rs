@@ -59,12 +59,7 @@ impl<D: Disk> Store<D> {
 
     /// Stores the index entries of a segment that are not in its files: all of them, or, for a
     /// checkpoint, until the files have these lengths. Returns how many operations that takes.
-    pub(super) fn store_indexes(
-        &mut self,
-        id: LogId,
-        base: u64,
-        lens: Option<(u32, u32)>,
-    ) -> u32 {
+    pub(super) fn store_indexes(&mut self, id: LogId, base: u64, lens: Option<(u32, u32)>) -> u32 {
         let Some(log) = self.logs.get_mut(id) else { return 0 };
         let paths = [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(base, k));
         let Some(segment) = log.segment_mut(base) else { return 0 };

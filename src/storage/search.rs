@@ -73,7 +73,9 @@ impl<D: Disk> Store<D> {
 
     /// The largest timestamp of a segment's durable records.
     fn segment_timestamp(&mut self, id: LogId, base: u64) -> Result<Option<i64>, Step> {
-        let Some(segment) = self.logs.get(id).and_then(|l| l.segment(base)) else { return Ok(None) };
+        let Some(segment) = self.logs.get(id).and_then(|l| l.segment(base)) else {
+            return Ok(None);
+        };
         if let Some(largest) = segment.largest_timestamp.filter(|&t| t != i64::MAX) {
             return Ok(Some(largest));
         }
@@ -128,7 +130,10 @@ impl<D: Disk> Store<D> {
                 let Some(bytes) = self.reads.indexes.find(job.log, base, kind, stored) else {
                     return self.load_index(job.log, base, kind, stored);
                 };
-                TimeIndex::new(base as i64, bytes).iter().take_while(|e| e.timestamp < timestamp).last()
+                TimeIndex::new(base as i64, bytes)
+                    .iter()
+                    .take_while(|e| e.timestamp < timestamp)
+                    .last()
             }
         };
         let offset = entry.map_or(base, |e| e.offset as u64).max(log_start).max(base);
@@ -158,8 +163,7 @@ impl<D: Disk> Store<D> {
         match batch {
             Some(b) => {
                 let place = Place { base: at.base, position: b.position };
-                job.found =
-                    Some(FoundBatch { place, offset: b.base_offset, len: b.len.into() });
+                job.found = Some(FoundBatch { place, offset: b.base_offset, len: b.len.into() });
             }
             None => {
                 // Not here after all; the next segment.
@@ -204,7 +208,12 @@ impl<D: Disk> Store<D> {
         self.read_file(job, Wait::Records { at: batch.place }, batch.place, batch.len)
     }
 
-    pub(super) fn search_records(&mut self, job: &mut Job, batch: FoundBatch, bytes: &[u8]) -> Step {
+    pub(super) fn search_records(
+        &mut self,
+        job: &mut Job,
+        batch: FoundBatch,
+        bytes: &[u8],
+    ) -> Step {
         let Goal::Find(Target::Timestamp(timestamp)) = job.goal else { return Step::Again };
         let log_start = self.logs.get(job.log).map_or(0, |l| l.log_start);
         let Ok(view) = BatchView::parse(bytes) else {

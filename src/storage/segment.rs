@@ -74,6 +74,8 @@ pub struct Segment {
     pub storing: u32,
     /// What may be sent unseen: written by this process, or checked once.
     pub trusted: Ranges,
+    /// Operations of readers in flight that name its files.
+    pub visitors: u32,
     /// Batches that begin behind damage: offset and position, found by readers.
     pub hints: Vec<(u64, u64)>,
     /// Timestamp that rolling by time counts from: the largest of the first batch.
@@ -101,6 +103,7 @@ impl Segment {
             index: SegmentIndex::new(IndexBuilder::new(index_interval_bytes)),
             storing: 0,
             trusted: Ranges::default(),
+            visitors: 0,
             hints: Vec::new(),
             first_timestamp: None,
             largest_timestamp: None,

@@ -9,7 +9,6 @@
 //! Done
 //! ```
 
-
 use super::log::{Life, LogId};
 use super::segment::Phase;
 use super::store::{Shutdown, Store};
@@ -23,8 +22,7 @@ impl<D: Disk> Store<D> {
 
     /// Whether the clean stop is done; also when the core failed, as there's nothing more to do.
     pub fn is_shut_down(&self) -> bool {
-        self.shutdown == Some(Shutdown::Done)
-            || (self.shutdown.is_some() && self.failed.is_some())
+        self.shutdown == Some(Shutdown::Done) || (self.shutdown.is_some() && self.failed.is_some())
     }
 
     pub(super) fn step_shutdown(&mut self) {
@@ -78,9 +76,7 @@ impl<D: Disk> Store<D> {
 
     fn all_sealed(&self) -> bool {
         let open = |p: Phase| matches!(p, Phase::Draining | Phase::Trimming | Phase::Indexing);
-        let sealed =
-            self.logs.iter().all(|(_, log)| log.segments.iter().all(|s| !open(s.phase)));
+        let sealed = self.logs.iter().all(|(_, log)| log.segments.iter().all(|s| !open(s.phase)));
         sealed && self.logs.iter().all(|(_, log)| log.in_flight == 0)
     }
-
 }

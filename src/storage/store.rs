@@ -239,8 +239,7 @@ impl<D: Disk> Store<D> {
     }
 
     fn insert(&mut self, log: Log) -> LogId {
-        self.largest_message_bytes =
-            self.largest_message_bytes.max(log.config.max_message_bytes);
+        self.largest_message_bytes = self.largest_message_bytes.max(log.config.max_message_bytes);
         let key = log.key;
         let id = self.logs.insert(log);
         self.by_key.insert(key, id);
@@ -392,13 +391,7 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    fn log_step(
-        &mut self,
-        id: LogId,
-        step: LogStep,
-        result: Result<Output, DiskError>,
-        now: Now,
-    ) {
+    fn log_step(&mut self, id: LogId, step: LogStep, result: Result<Output, DiskError>, now: Now) {
         if let Some(log) = self.logs.get_mut(id) {
             log.in_flight -= 1;
         }
@@ -406,6 +399,7 @@ impl<D: Disk> Store<D> {
             Ok(output) => self.log_step_done(id, step, output, now),
             Err(error) => self.log_step_failed(id, step, error, now),
         }
+        self.delete_segments(id);
         self.consider_trashing(id);
     }
 

@@ -41,9 +41,7 @@ impl<D: Disk> Store<D> {
         }
         log.life = Life::Trashing;
         for segment in &mut log.segments {
-            if let FileState::Open(file) =
-                std::mem::replace(&mut segment.file, FileState::Closed)
-            {
+            if let FileState::Open(file) = std::mem::replace(&mut segment.file, FileState::Closed) {
                 self.tasks.close(file);
             }
             while let Some(block) = segment.tail.pop_chunk() {

@@ -119,9 +119,11 @@ fn read_journals<D: WaitDisk>(
     for &number in &numbers {
         opened.push(steps.open(names::journal(folder, number))?);
     }
-    let reads = opened
-        .iter()
-        .map(|&(file, len)| Op::Read { file, at: 0, into: Block::with_room(len as usize) });
+    let reads = opened.iter().map(|&(file, len)| Op::Read {
+        file,
+        at: 0,
+        into: Block::with_room(len as usize),
+    });
     let blocks = steps.all(reads)?;
     steps.all(opened.iter().map(|&(file, _)| Op::Close { file }))?;
     let blocks = blocks.into_iter().map(|output| match output {
@@ -148,7 +150,8 @@ pub fn replays<'j>(
         let walk = core.walk(plan)?;
         let mut sorter = Sorter { by_partition: &mut by_partition, catalog, ends: BTreeMap::new() };
         for (at, entry) in &walk.entries {
-            let place = format!("{} at {}", names::journal(&core.folder, at.file).display(), at.position);
+            let place =
+                format!("{} at {}", names::journal(&core.folder, at.file).display(), at.position);
             sorter.add(entry, &place, walk.is_damaged, &mut losses)?;
         }
     }
@@ -180,7 +183,9 @@ impl CoreFiles {
                         let path = names::journal(&self.folder, at.file);
                         let reason = format!(
                             "damaged at position {}: {reason}; group {} of journal {} says that it was acknowledged",
-                            at.position, header.sequence, self.folder.display(),
+                            at.position,
+                            header.sequence,
+                            self.folder.display(),
                         );
                         return Err(RecoveryError::damage(&path, reason));
                     }

@@ -82,13 +82,19 @@ impl RecoveredLog {
 /// Why a data directory can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    #[error("{path} is not a duramen data directory: there is {found} in it; name an empty or a new one with --data")]
+    #[error(
+        "{path} is not a duramen data directory: there is {found} in it; name an empty or a new one with --data"
+    )]
     NotOurs { path: String, found: String },
-    #[error("the catalog {path} is missing, but {evidence} is there: restore it from a backup; without it nothing can be served")]
+    #[error(
+        "the catalog {path} is missing, but {evidence} is there: restore it from a backup; without it nothing can be served"
+    )]
     CatalogMissing { path: String, evidence: String },
     #[error("{path}: {reason}")]
     Catalog { path: String, reason: CatalogError },
-    #[error("{place}: {reason}; acknowledged records may be lost. Restore from a backup, or run `duramen recover --accept-loss` to go on without them")]
+    #[error(
+        "{place}: {reason}; acknowledged records may be lost. Restore from a backup, or run `duramen recover --accept-loss` to go on without them"
+    )]
     Damage { place: String, reason: String },
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -115,7 +121,8 @@ pub fn recover<D: WaitDisk>(disk: &mut D, plan: &Plan<'_>) -> Result<Recovered, 
     let losses = replays.losses;
     notes.extend(losses.iter().map(ToString::to_string));
     let found = folders::look(&mut steps, plan, &catalog, &mut notes)?;
-    let replayed = replay::run(&mut steps, plan, &catalog, replays.by_partition, &found, &mut notes)?;
+    let replayed =
+        replay::run(&mut steps, plan, &catalog, replays.by_partition, &found, &mut notes)?;
     let catalog = session::begin(&mut steps, plan, &catalog, &replayed.logs)?;
     let mut logs: Vec<Vec<RecoveredLog>> = (0..plan.cores).map(|_| Vec::new()).collect();
     for log in replayed.logs {

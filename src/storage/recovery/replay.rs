@@ -159,7 +159,9 @@ impl<'j> Replay<'j> {
             let len = folder.segments.get(base);
             touched || len.is_some_and(|len| len > end)
         });
-        wrong.map(|(base, end)| (folder.path.join(SegmentFile::Log.name(base as i64)), end)).collect()
+        wrong
+            .map(|(base, end)| (folder.path.join(SegmentFile::Log.name(base as i64)), end))
+            .collect()
     }
 
     fn rewrites(&self, folder: &Folder, mut file: impl FnMut() -> FileId) -> Vec<Rewrite<'j>> {
@@ -279,7 +281,9 @@ fn store_all<D: WaitDisk>(steps: &mut Steps<'_, D>, logs: &mut [Log]) -> Result<
         let paths: Vec<[PathBuf; 2]> = log
             .segments
             .iter()
-            .map(|s| [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(s.base, k)))
+            .map(|s| {
+                [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(s.base, k))
+            })
             .collect();
         for (segment, [path, time_path]) in log.segments.iter_mut().zip(paths) {
             if !segment.index.must_store {
@@ -341,7 +345,8 @@ fn build_log(
     log.durable = log.next;
     log.recovery_point = log.next;
     log.log_start = replay.log_start.min(log.next);
-    let covered = |i: usize, log: &Log| log.segments.get(i + 1).is_some_and(|n| n.base <= log.log_start);
+    let covered =
+        |i: usize, log: &Log| log.segments.get(i + 1).is_some_and(|n| n.base <= log.log_start);
     while log.segments.len() > 1 && covered(0, &log) && log.segments[0].end == 0 {
         log.segments.pop_front();
     }
@@ -370,8 +375,7 @@ fn found_segments(
         .map(|(&base, &len)| {
             let stored = len_of(&folder.indexes, base) / 8 * 8;
             let stored_time = len_of(&folder.time_indexes, base) / 12 * 12;
-            let index =
-                SegmentIndex::stored(IndexBuilder::new(interval), stored, stored_time);
+            let index = SegmentIndex::stored(IndexBuilder::new(interval), stored, stored_time);
             Segment::found(base, len, Phase::Sealed, index)
         })
         .collect();

@@ -40,10 +40,8 @@ pub fn read_catalog<D: WaitDisk>(
 ) -> Result<CatalogFile, RecoveryError> {
     let path = plan.layout.catalog();
     match steps.load(&path)? {
-        Some(bytes) => CatalogFile::decode(&bytes).map_err(|reason| RecoveryError::Catalog {
-            path: path.display().to_string(),
-            reason,
-        }),
+        Some(bytes) => CatalogFile::decode(&bytes)
+            .map_err(|reason| RecoveryError::Catalog { path: path.display().to_string(), reason }),
         None => {
             check_is_new(steps, &plan.layout)?;
             Ok(CatalogFile {
@@ -75,7 +73,8 @@ fn check_is_new<D: WaitDisk>(
     let ours = !own.is_empty();
     let session = own.iter().find(|n| n.name.starts_with("session-"));
     let begun = own.iter().any(|n| n.name == "catalog.next");
-    let evidence = session.filter(|_| !begun).or_else(|| data.iter().filter(|_| ours).find(partition));
+    let evidence =
+        session.filter(|_| !begun).or_else(|| data.iter().filter(|_| ours).find(partition));
     if let Some(evidence) = evidence {
         return Err(RecoveryError::CatalogMissing {
             path: layout.catalog().display().to_string(),

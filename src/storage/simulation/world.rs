@@ -202,7 +202,11 @@ impl World {
             let id = (p * 10 + partition.producers.len()) as i64;
             partition.producers.push(Producer { id, epoch: 0, next_sequence: 0 });
         }
-        let producer = self.rng.bool().then(|| self.rng.usize(0..3)).filter(|&i| i < partition.producers.len());
+        let producer = self
+            .rng
+            .bool()
+            .then(|| self.rng.usize(0..3))
+            .filter(|&i| i < partition.producers.len());
         if let Some(i) = producer.filter(|_| self.rng.usize(0..60) == 0) {
             partition.producers[i].epoch += 1;
             partition.producers[i].next_sequence = 0;
@@ -396,7 +400,11 @@ impl World {
                     }
                 }
                 if bytes.len() as u64 != data.bytes {
-                    return Err(format!("partition {p}: {} bytes said, {} there", data.bytes, bytes.len()));
+                    return Err(format!(
+                        "partition {p}: {} bytes said, {} there",
+                        data.bytes,
+                        bytes.len()
+                    ));
                 }
                 Ok(Some((bytes, data.next)))
             }
@@ -460,7 +468,11 @@ impl World {
         }
         // The log may have grown, or its start moved, between the search and now.
         let plausible = found == wanted || found.is_none() || wanted.is_none();
-        if plausible { Ok(()) } else { Err(format!("partition {p}: first at {timestamp}: {found:?}, not {wanted:?}")) }
+        if plausible {
+            Ok(())
+        } else {
+            Err(format!("partition {p}: first at {timestamp}: {found:?}, not {wanted:?}"))
+        }
     }
 }
 
@@ -582,8 +594,7 @@ impl World {
             for path in snapshots {
                 let bytes = disk.read_durable(&path).unwrap_or_default();
                 let Ok(entries) = producer_snapshot::decode(&bytes) else { continue };
-                let late =
-                    entries.iter().find(|e| e.last_offset >= partition.acknowledged as i64);
+                let late = entries.iter().find(|e| e.last_offset >= partition.acknowledged as i64);
                 if let Some(entry) = late {
                     return Err(format!(
                         "{path} knows offset {} of producer {}, acknowledged up to {}",
