@@ -52,7 +52,6 @@ pub enum Life {
 #[derive(Debug)]
 pub struct Log {
     pub key: PartitionKey,
-    pub topic: Arc<str>,
     pub folder_path: PathBuf,
     pub config: Arc<TopicConfig>,
     pub folder: Folder,
@@ -98,16 +97,10 @@ pub struct Log {
 
 impl Log {
     /// An empty log that has never been on disk.
-    pub fn new(
-        key: PartitionKey,
-        topic: Arc<str>,
-        folder_path: PathBuf,
-        config: Arc<TopicConfig>,
-    ) -> Log {
+    pub fn new(key: PartitionKey, folder_path: PathBuf, config: Arc<TopicConfig>) -> Log {
         let first = Segment::new(0, config.index_interval_bytes);
         Log {
             key,
-            topic,
             folder_path,
             config,
             folder: Folder::Missing,

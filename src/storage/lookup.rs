@@ -11,7 +11,7 @@ use duramen_protocol::files::offset_index::OffsetIndex;
 use duramen_protocol::files::segment::SegmentFile;
 
 use super::log::{LogId, Place};
-use super::reader::{FoundBatch, Job, ReadError, Step, Wait};
+use super::reader::{FoundBatch, From, Goal, Job, ReadError, Step, Wait};
 use super::segment::Segment;
 use super::store::Store;
 use crate::io::{Disk, Op};
@@ -43,7 +43,7 @@ impl<D: Disk> Store<D> {
         }
         match job.scan {
             Some(at) if at.base == base => self.scan(job, at),
-            _ => match self.scan_start(job.log, base, offset) {
+            _ => match self.scan_start(job, base, offset) {
                 Ok(position) => {
                     job.scan = Some(Place { base, position });
                     Step::Again
@@ -54,11 +54,15 @@ impl<D: Disk> Store<D> {
     }
 
     /// A position at or before the batch that holds `offset`.
-    pub(super) fn scan_start(&mut self, id: LogId, base: u64, offset: u64) -> Result<u64, Step> {
+    pub(super) fn scan_start(&mut self, job: &Job, base: u64, offset: u64) -> Result<u64, Step> {
+        let id = job.log;
         let Some(segment) = self.logs.get(id).and_then(|l| l.segment(base)) else {
             return Err(Step::Again);
         };
         let hint = segment.hint_below(offset);
+        if job.distrusts_index {
+            return Ok(hint);
+        }
         if let Some(entry) = segment.index.pending_lookup(offset) {
             return Ok(hint.max(entry.position.into()));
         }
@@ -97,17 +101,35 @@ impl<D: Disk> Store<D> {
                 return if position == 0 { self.begin_resync(job, at) } else { Step::Again };
             };
             let here = Place { base: at.base, position: at.position + position as u64 };
-            let Ok(header) = BatchHeader::parse(rest) else {
-                return self.begin_resync(job, here);
+            let header = BatchHeader::parse(rest).ok();
+            let header = header.filter(|h| self.is_plausible(job.log, here, h));
+            let Some(header) = header.filter(|h| position > 0 || self.begins_right(job, here, h))
+            else {
+                return self.misled(job, here);
             };
             let size = header.size_in_bytes();
-            if !self.is_plausible(job.log, here, &header) {
-                return self.begin_resync(job, here);
-            }
             if self.ends_scan(job, here, &header) {
                 return Step::Again;
             }
             position += size;
+        }
+    }
+
+    /// Headers don't lead on: perhaps it was the index that led here, else it is damage.
+    fn misled(&mut self, job: &mut Job, here: Place) -> Step {
+        if job.distrusts_index {
+            return self.begin_resync(job, here);
+        }
+        job.distrusts_index = true;
+        job.scan = None;
+        Step::Again
+    }
+
+    /// Whether a scan for an offset begins at or before it.
+    fn begins_right(&self, job: &Job, at: Place, header: &BatchHeader) -> bool {
+        match job.goal {
+            Goal::Bytes { from: From::Offset(offset), .. } => header.base_offset as u64 <= offset,
+            _ => at.position > 0 || header.base_offset as u64 >= at.base,
         }
     }
 

@@ -79,9 +79,7 @@ impl<D: Disk> Store<D> {
         let Some(log) = self.logs.get_mut(id) else { return };
         log.writing = false;
         if let Some(segment) = log.segment_mut(base) {
-            let from = segment.materialised;
             segment.materialised = up_to;
-            segment.trusted.add(from..up_to);
         }
         self.kept.push_back((id, base));
         while self.arena.is_pressed() && self.shed() {}

@@ -134,6 +134,8 @@ pub(super) struct Job {
     pub scan: Option<Place>,
     /// The segment of a search by time.
     pub segment: Option<u64>,
+    /// An index led nowhere: scan without it.
+    pub distrusts_index: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -236,6 +238,7 @@ impl<D: Disk> Store<D> {
             found: None,
             scan: None,
             segment: None,
+            distrusts_index: false,
         };
         loop {
             return match self.run_job(&mut job) {
@@ -407,9 +410,12 @@ impl<D: Disk> Store<D> {
                 _ => Step::Data(Data::empty(cursor)),
             };
         }
-        if let Some(held) = segment.tail.range().filter(|r| r.start <= position) {
+        let trusted = segment.trusted.reach(position);
+        let in_memory = segment.tail.range().filter(|r| r.start <= position);
+        // A block that was read back is no better than the file.
+        if let Some(held) = in_memory.filter(|_| trusted > position) {
             let most = max_bytes.min(limits::PINNED_BYTES as u64).max(at_least);
-            let to = durable.min(position.saturating_add(most)).min(held.end);
+            let to = durable.min(position.saturating_add(most)).min(held.end).min(trusted);
             let pieces = segment.tail.slices(position..to).into_iter().map(Piece::Memory);
             self.counters.read_memory_bytes += to - position;
             return Step::Data(Data::new(pieces.collect(), to - position, cursor));

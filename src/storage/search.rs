@@ -137,7 +137,7 @@ impl<D: Disk> Store<D> {
             }
         };
         let offset = entry.map_or(base, |e| e.offset as u64).max(log_start).max(base);
-        match self.scan_start(job.log, base, offset) {
+        match self.scan_start(job, base, offset) {
             Ok(position) => {
                 job.scan = Some(Place { base, position });
                 Step::Again

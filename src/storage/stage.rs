@@ -157,6 +157,7 @@ impl<D: Disk> Store<D> {
         segment.put(&head, &mut blocks);
         segment.put(&bytes[HEADER_LEN..], &mut blocks);
         segment.tail.push_batch(place);
+        segment.trusted.add(place.position..place.end());
         segment.first_timestamp.get_or_insert(place.max_timestamp);
         log.next = place.last_offset + 1;
         if !log.dirty {

@@ -235,7 +235,7 @@ impl<D: Disk> Store<D> {
         config: Arc<TopicConfig>,
     ) -> LogId {
         let folder = self.config.layout.partition(&topic, key.partition);
-        self.insert(Log::new(key, topic, folder, config))
+        self.insert(Log::new(key, folder, config))
     }
 
     fn insert(&mut self, log: Log) -> LogId {

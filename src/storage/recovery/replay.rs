@@ -56,7 +56,6 @@ pub fn run<D: WaitDisk>(
     let mut bytes = 0;
     for topic in &catalog.topics {
         let config = Arc::new(topic_config(topic, notes));
-        let name: Arc<str> = topic.name.as_str().into();
         for partition in 0..topic.partitions {
             let key = PartitionKey { topic_id: topic.id, partition };
             let replay = replays.remove(&key).unwrap_or_else(|| Replay {
@@ -72,7 +71,7 @@ pub fn run<D: WaitDisk>(
             if plan.canary != Some(Canary::TrustPastRecoveryPoint) || !replay.seems_there(folder) {
                 rewrites.extend(replay.rewrites(folder, || steps.new_file()));
             }
-            logs.push(build_log(plan, &name, &config, folder, &replay, steps.block_bytes())?);
+            logs.push(build_log(plan, &config, folder, &replay, steps.block_bytes())?);
         }
     }
     write_all(steps, &mut rewrites)?;
@@ -323,14 +322,13 @@ impl<'j> Run<'j> {
 /// The log of a partition, once everything is written.
 fn build_log(
     plan: &Plan<'_>,
-    topic: &Arc<str>,
     config: &Arc<TopicConfig>,
     folder: &Folder,
     replay: &Replay<'_>,
     block_bytes: u64,
 ) -> Result<Log, RecoveryError> {
     let record = &replay.record;
-    let mut log = Log::new(record.key, topic.clone(), folder.path.clone(), config.clone());
+    let mut log = Log::new(record.key, folder.path.clone(), config.clone());
     // One that isn't described yet is made again, as if it were missing.
     log.folder = if folder.described { log::Folder::Ready } else { log::Folder::Missing };
     log.producers = Producers::from_records(&record.producers, plan.now.wall_ms);

@@ -467,7 +467,8 @@ impl World {
             }
         }
         // The log may have grown, or its start moved, between the search and now.
-        let plausible = found == wanted || found.is_none() || wanted.is_none();
+        let passed = found.is_some_and(|f| f.0 < status.log_start);
+        let plausible = found == wanted || found.is_none() || wanted.is_none() || passed;
         if plausible {
             Ok(())
         } else {
