@@ -98,11 +98,7 @@ pub const KNOBS: &[TopicKnob] = &[
         name: "message.timestamp.type",
         default: "CreateTime",
         help: "CreateTime keeps the producer's timestamps, LogAppendTime sets the server's",
-        set: |c, v| match v {
-            "CreateTime" => Ok(c.timestamp_type = TimestampType::CreateTime),
-            "LogAppendTime" => Ok(c.timestamp_type = TimestampType::LogAppendTime),
-            _ => Err("CreateTime or LogAppendTime".into()),
-        },
+        set: set_timestamp_type,
     },
     TopicKnob {
         name: "retention.bytes",
@@ -193,6 +189,15 @@ fn integer(value: &str, min: i64, max: i64) -> Result<i64, String> {
         Ok(n) if (min..=max).contains(&n) => Ok(n),
         _ => Err(format!("a whole number from {min} to {max} is wanted")),
     }
+}
+
+fn set_timestamp_type(config: &mut TopicConfig, value: &str) -> Result<(), String> {
+    config.timestamp_type = match value {
+        "CreateTime" => TimestampType::CreateTime,
+        "LogAppendTime" => TimestampType::LogAppendTime,
+        _ => return Err("CreateTime or LogAppendTime".into()),
+    };
+    Ok(())
 }
 
 fn set_cleanup_policy(config: &mut TopicConfig, value: &str) -> Result<(), String> {

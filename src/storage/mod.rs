@@ -25,6 +25,7 @@ mod slab;
 mod space;
 mod stage;
 mod store;
+mod supply;
 mod tail;
 mod task;
 mod trash;

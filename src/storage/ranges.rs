@@ -47,6 +47,6 @@ mod tests {
         assert_eq!((set.reach(10), set.reach(24), set.reach(25), set.reach(9)), (25, 25, 25, 9));
         assert_eq!((set.next_start(25), set.next_start(60)), (Some(30), None));
         set.add(24..55);
-        assert_eq!(set.0, [10..60]);
+        assert_eq!((set.reach(10), set.0.len()), (60, 1));
     }
 }

@@ -141,7 +141,10 @@ impl<D: Disk> Store<D> {
             };
             let first_goes = log.segments.front().is_some_and(is_free)
                 && log.segments.get(1).is_some_and(|next| next.base <= log.log_start);
-            let Some(segment) = log.segments.pop_front_if(|_| first_goes) else { return };
+            if !first_goes {
+                return;
+            }
+            let Some(segment) = log.segments.pop_front() else { return };
             if let Some(file) = segment.file_id() {
                 self.tasks.close(file);
             }

@@ -161,7 +161,10 @@ impl<D: Disk> Store<D> {
         let early = self.canary(super::store::Canary::SnapshotEarly);
         while let Some(log) = self.logs.get_mut(id) {
             let due = log.snapshots.front().is_some_and(|s| s.0 <= log.durable || early);
-            let Some((offset, data)) = log.snapshots.pop_front_if(|_| due) else { return };
+            if !due {
+                return;
+            }
+            let Some((offset, data)) = log.snapshots.pop_front() else { return };
             let path = log.path(offset, SegmentFile::Snapshot);
             self.submit_log(id, LogStep::SnapshotStored, Op::Store { path, at: 0, data });
         }

@@ -505,7 +505,7 @@ impl<D: Disk> Store<D> {
 
     /// After a while, tries again what stood still for want of space.
     fn retry_full(&mut self, now: Now) {
-        if !self.full.as_ref().is_some_and(|f| now.monotonic_us >= f.until_us) {
+        if self.full.as_ref().is_none_or(|f| now.monotonic_us < f.until_us) {
             return;
         }
         self.full = None;
