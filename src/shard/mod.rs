@@ -154,7 +154,8 @@ impl<D: Disk> Shard<D> {
         let more_pushes = self.push_to_subscribers();
         let chores = self.store.advance(now);
         out.append(&mut self.out);
-        let again = (more_requests || more_pushes).then_some(now.monotonic_us);
+        let more = more_requests || more_pushes || self.store.has_events();
+        let again = more.then_some(now.monotonic_us);
         [again, chores, self.fetches.next_deadline(), self.offsets_deadline()]
             .into_iter()
             .flatten()
@@ -331,3 +332,6 @@ pub fn pinned_bytes(pieces: &[Piece]) -> usize {
     };
     pieces.iter().map(memory).sum()
 }
+
+#[cfg(test)]
+mod tests;

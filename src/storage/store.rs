@@ -342,6 +342,11 @@ impl<D: Disk> Store<D> {
         events.append(&mut self.events);
     }
 
+    /// Whether [`Store::collect`] has something to tell although the disk has not.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Last step of a tick: chores, then the group with all that was staged. Returns when to
     /// tick again at the latest, on the monotonic clock in microseconds.
     pub fn advance(&mut self, now: Now) -> Option<u64> {
