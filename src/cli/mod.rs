@@ -1,17 +1,38 @@
 //! The command line: what is asked, and who does it.
 //!
-//! Exit codes: 0 done, 1 it failed and said why on standard error, 2 wrong usage. What scripts read
-//! goes to standard output alone.
+//! Exit codes: 0 done, 1 it failed and said why on standard error, 2 wrong usage; `dump` and
+//! `verify` have their own. What scripts read goes to standard output alone.
+//!
+//! Each command is a file, or a folder where it has parts, with its flags as a structure that
+//! `run`s. What they share: [`Failure`] is why a command ends early, `remote` is the way to a
+//! server, `stdout` writes without panicking at a closed pipe, `stop` hears signals, and `parse`
+//! reads values that several commands take.
 
+mod completions;
+mod config;
+mod consume;
+mod dump;
+mod failure;
+mod json;
+mod parse;
+mod produce;
+mod recover;
+mod remote;
 mod serve;
+mod stdout;
+mod stop;
+mod topic;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub use failure::Failure;
+
 /// A durable event log for one Linux machine.
 #[derive(Debug, Parser)]
-#[command(name = "duramen", version, about, max_term_width = 100)]
+#[command(name = "duramen", version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,33 +40,51 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the server.
+    /// Run the server.
     Serve(serve::Serve),
+    /// Make, list, describe, alter and delete topics.
+    Topic(topic::Topic),
+    /// Append the lines of a file or of standard input, a record each.
+    Produce(produce::Produce),
+    /// Print records.
+    Consume(consume::Consume),
+    /// Show what is in files: segments, indexes, snapshots, journals.
+    Dump(dump::Dump),
+    /// Check whether files are whole.
+    Verify(verify::Verify),
+    /// Print what can be set, for servers and for topics.
+    Config(config::Config),
+    /// Give up records that a damaged journal has lost, so that a server starts again.
+    Recover(recover::Recover),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(completions::Completions),
 }
 
-/// It can't be done, and why.
-#[derive(Debug)]
-pub enum Failure {
-    /// What was asked makes no sense: exit code 2.
-    Usage(String),
-    /// It was tried: exit code 1.
-    Failed(String),
-}
+const EXAMPLES: &str = "\
+Examples:
+  duramen serve                                   run a server, its data in ./duramen-data
+  duramen topic create events --partitions 4      make a topic on it
+  echo hello | duramen produce events             append a record; it is durable when this returns
+  duramen consume events --from beginning         read it, and wait for more
+  duramen verify duramen-data                     check every byte on disk, server or no server
+
+Each command has its own --help, with examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
+        Command::Topic(topic) => topic.run(),
+        Command::Produce(produce) => produce.run(),
+        Command::Consume(consume) => consume.run(),
+        Command::Dump(dump) => dump.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Config(config) => config.run(),
+        Command::Recover(recover) => recover.run(),
+        Command::Completions(completions) => completions.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(reason)) => {
-            eprintln!("duramen: {reason}");
-            ExitCode::from(1)
-        }
-        Err(Failure::Usage(reason)) => {
-            eprintln!("duramen: {reason}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.tell(),
     }
 }

@@ -12,6 +12,8 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use toml::de::{DeTable, DeValue};
+
 use crate::io::IoChoice;
 use crate::limits;
 
@@ -80,7 +82,10 @@ pub const KNOBS: &[ServerKnob] = &[
         name: "io",
         default: "auto",
         help: "uring, blocking threads, or auto: io_uring where the kernel offers it",
-        set: |c, v| v.parse().map(|io| c.io = io),
+        set: |c, v| match v {
+            "" => Err(format!("one of {} is wanted", IoChoice::NAMES.join(", "))),
+            _ => v.parse().map(|io| c.io = io),
+        },
     },
     ServerKnob {
         name: "journal.bytes",
@@ -151,10 +156,20 @@ pub enum ServerConfigError {
         /// What is wanted.
         reason: String,
     },
-    /// The file is no TOML, or has values of a kind that no knob takes.
-    #[error("not TOML as it should be: {0}")]
-    NotToml(String),
 }
+
+/// What is wrong with a configuration file, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct ConfigFileError {
+    /// From 1 on.
+    pub line: usize,
+    /// In words.
+    pub reason: String,
+}
+
+/// A setting of a file, and where in its text it stands.
+type Setting<'t> = (usize, String, &'t DeValue<'t>);
 
 impl Default for ServerConfig {
     /// All knobs at their defaults; a test holds this against [`KNOBS`].
@@ -195,28 +210,51 @@ impl ServerConfig {
     ///
     /// # Errors
     /// When it is no TOML, or at the first knob that can't be set.
-    pub fn set_all(&mut self, toml: &str) -> Result<(), ServerConfigError> {
-        let table: toml::Table = toml.parse().map_err(|error: toml::de::Error| {
-            ServerConfigError::NotToml(error.to_string().trim_end().to_owned())
+    pub fn set_all(&mut self, text: &str) -> Result<(), ConfigFileError> {
+        let at = |position: usize, reason: String| {
+            let before = text.as_bytes().iter().take(position);
+            ConfigFileError { line: 1 + before.filter(|&&byte| byte == b'\n').count(), reason }
+        };
+        let table = DeTable::parse(text).map_err(|error| {
+            let position = error.span().map_or(0, |span| span.start);
+            at(position, format!("this is no TOML: {}", error.message()))
         })?;
-        self.set_table("", &table)
-    }
-
-    fn set_table(&mut self, prefix: &str, table: &toml::Table) -> Result<(), ServerConfigError> {
-        for (key, value) in table {
-            let name = format!("{prefix}{key}");
-            match value {
-                toml::Value::Table(table) => self.set_table(&format!("{name}."), table)?,
-                toml::Value::String(text) => self.set(&name, text)?,
-                toml::Value::Integer(number) => self.set(&name, &number.to_string())?,
-                toml::Value::Boolean(truth) => self.set(&name, &truth.to_string())?,
-                _ => {
-                    let what = "a value is text, a whole number, or true or false";
-                    return Err(ServerConfigError::NotToml(format!("{name}: {what}")));
-                }
-            }
+        let mut settings = Vec::new();
+        list_settings("", table.get_ref(), &mut settings);
+        settings.sort_by_key(|(position, ..)| *position);
+        for (position, name, value) in settings {
+            self.set_toml(&name, value).map_err(|reason| at(position, reason))?;
         }
         Ok(())
+    }
+
+    fn set_toml(&mut self, name: &str, value: &DeValue<'_>) -> Result<(), String> {
+        let text = match value {
+            DeValue::String(text) => text.as_ref(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Boolean(true) => "true",
+            DeValue::Boolean(false) => "false",
+            _ => return Err(format!("{name}: a value is text, a whole number, true or false")),
+        };
+        self.set(name, text).map_err(|error| error.to_string())
+    }
+}
+
+impl ServerKnob {
+    /// Which values the knob takes, in the words in which it refuses others: none takes nothing.
+    pub fn wanted(&self) -> String {
+        (self.set)(&mut ServerConfig::default(), "").err().unwrap_or_default()
+    }
+}
+
+/// The settings of a table and of those in it, by their full names.
+fn list_settings<'t>(prefix: &str, table: &'t DeTable<'t>, out: &mut Vec<Setting<'t>>) {
+    for (key, value) in table {
+        let name = format!("{prefix}{}", key.get_ref());
+        match value.get_ref() {
+            DeValue::Table(table) => list_settings(&format!("{name}."), table, out),
+            value => out.push((key.span().start, name, value)),
+        }
     }
 }
 
@@ -264,6 +302,9 @@ fn address_or_none(value: &str) -> Result<Option<SocketAddr>, String> {
 }
 
 fn address(value: &str) -> Result<SocketAddr, String> {
+    if value.is_empty() {
+        return Err("HOST:PORT is wanted".into());
+    }
     let found = value.to_socket_addrs().map_err(|error| format!("HOST:PORT is wanted: {error}"))?;
     found.into_iter().next().ok_or_else(|| "the host has no address".into())
 }
@@ -280,6 +321,7 @@ mod tests {
         }
         assert_eq!(config, ServerConfig::default());
         assert!(KNOBS.is_sorted_by_key(|knob| knob.name));
+        assert!(KNOBS.iter().all(|knob| !knob.wanted().is_empty()));
     }
 
     #[test]
@@ -298,10 +340,16 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let error = |file: &str| ServerConfig::default().set_all(file).unwrap_err().to_string();
-        assert_eq!(error("cores = 0"), "cores=0: a whole number from 1 to 1024 is wanted");
+        assert_eq!(
+            error("\ncores = 0"),
+            "line 2: cores=0: a whole number from 1 to 1024 is wanted"
+        );
         assert!(error("[journal]\nbites = 1").contains("\"journal.bites\""));
-        assert!(error("listen = \"nowhere\"").starts_with("listen=nowhere: HOST:PORT is wanted"));
-        assert!(error("cores = ").starts_with("not TOML as it should be: "));
+        assert!(error("listen = \"nowhere\"").contains(" listen=nowhere: HOST:PORT is wanted"));
+        assert!(error("io = \"auto\"\ncores = ").starts_with("line 2: this is no TOML: "));
+        assert!(error("cores = [1]").starts_with("line 1: cores: a value is text"));
+        // The first in the file, whatever the order of their names.
+        assert!(error("\n[journal]\nbytes = 1\n[arena]\nbytes = 1").starts_with("line 3: journal"));
         assert!(error("io = \"magic\"").contains("auto, uring, blocking"));
     }
 }

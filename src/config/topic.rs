@@ -179,6 +179,13 @@ impl TopicConfig {
     }
 }
 
+impl TopicKnob {
+    /// Which values the knob takes, in the words in which it refuses others: none takes nothing.
+    pub fn wanted(&self) -> String {
+        (self.set)(&mut TopicConfig::default(), "").err().unwrap_or_default()
+    }
+}
+
 /// The row of a knob.
 pub fn knob(name: &str) -> Option<&'static TopicKnob> {
     KNOBS.iter().find(|k| k.name == name)
@@ -222,6 +229,7 @@ mod tests {
         let pairs = KNOBS.iter().map(|k| (k.name, k.default));
         assert_eq!(TopicConfig::from_pairs(pairs), Ok(TopicConfig::default()));
         assert!(KNOBS.is_sorted_by_key(|k| k.name));
+        assert!(KNOBS.iter().all(|k| !k.wanted().is_empty()));
     }
 
     #[test]

@@ -32,6 +32,17 @@ pub fn lock(data: &Path) -> Result<(Layout, LockFile), ServerError> {
     Ok((layout, lock))
 }
 
+/// Takes the lock of a data directory that was served before.
+///
+/// # Errors
+/// When there is none, or it is in use.
+pub fn lock_existing(data: &Path) -> Result<(Layout, LockFile), ServerError> {
+    match Layout::new(data).own().is_dir() {
+        true => lock(data),
+        false => Err(ServerError::NoData { path: data.to_owned() }),
+    }
+}
+
 /// A name in a directory that is not ours yet, if there is one.
 fn stranger(data: &Path) -> io::Result<Option<String>> {
     for entry in fs::read_dir(data)? {

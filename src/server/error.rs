@@ -27,6 +27,12 @@ pub enum ServerError {
         /// A name in it.
         found: String,
     },
+    /// No server has ever run there.
+    #[error("there is no duramen data directory at {path}; name another with --data")]
+    NoData {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Somebody else uses the data directory.
     #[error("the data directory is in use: {0}")]
     InUse(LockError),

@@ -17,9 +17,11 @@ mod core;
 mod data_dir;
 mod error;
 mod keeper;
+mod recover;
 mod signals;
 mod start;
 mod threads;
 
 pub use error::ServerError;
+pub use recover::accept_loss;
 pub use start::run;

@@ -3,15 +3,11 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::broker::catalog::{Catalog, TopicLimits};
-use crate::broker::placement::owner;
 use crate::config::server::ServerConfig;
-use crate::io::blocking::Blocking;
 use crate::io::{
-    Chosen, Engine, Now, Probe, choose, ignore_file_size_signal, probe, raise_nofile_limit,
-    random_u128,
+    Chosen, Engine, Probe, choose, ignore_file_size_signal, probe, raise_nofile_limit,
 };
 use crate::limits;
 use crate::network::listener::listen;
@@ -20,12 +16,13 @@ use crate::network::mailbox::{Mail, Mailboxes};
 use crate::network::native::max_frame_bytes;
 use crate::observe::Observer;
 use crate::storage::names::Layout;
-use crate::storage::recovery::{self, Plan, Recovered};
+use crate::storage::recovery::Recovered;
 use crate::storage::{JournalConfig, StoreConfig};
 
 use super::catalog_file::CatalogWriter;
 use super::error::ServerError;
 use super::keeper::Keeper;
+use super::recover::{Damage, recover};
 use super::signals::StopSignals;
 use super::threads::{self, CoreThread, First, Seed};
 
@@ -61,7 +58,7 @@ impl Server {
         let probe = probe(layout.data())?;
         say_how(config, &chosen, &probe);
         let cores = config.cores.unwrap_or_else(all_cores);
-        let recovered = recover(config, &layout, &probe, cores)?;
+        let recovered = recover(config, &layout, &probe, cores, Damage::Refuse)?;
         let plan = Launch { config, layout, probe, chosen, cores };
         let (mailboxes, cores) = plan.launch(recovered, listener)?;
         Ok(Server { _lock: lock, address, mailboxes, cores })
@@ -178,42 +175,6 @@ fn say_how(config: &ServerConfig, chosen: &Chosen, probe: &Probe) {
     if let Some(address) = config.kafka {
         eprintln!("duramen: --kafka {address}: Kafka clients are not served yet");
     }
-}
-
-fn recover(
-    config: &ServerConfig,
-    layout: &Layout,
-    probe: &Probe,
-    cores: usize,
-) -> Result<Recovered, ServerError> {
-    let setup = probe.setup(config.no_sync, Arc::new(|| ()));
-    let mut disk = Blocking::start(limits::RECOVERY_THREADS, setup)
-        .map_err(ServerError::system("start the disk's threads"))?;
-    let cluster_id = random_u128().map_err(ServerError::system("find a random id"))?;
-    let began = Instant::now();
-    let recovered = recovery::recover(
-        &mut disk,
-        &Plan {
-            layout: layout.clone(),
-            cores: cores as u32,
-            journal_file_bytes: config.journal_file_bytes,
-            new_cluster_id: cluster_id.to_be_bytes(),
-            owner: &|topic_id, partition| owner(topic_id, partition, cores as u32),
-            accept_loss: false,
-            now: Now::read(),
-            canary: None,
-        },
-    )?;
-    for note in &recovered.notes {
-        eprintln!("duramen: {note}");
-    }
-    let partitions: usize = recovered.logs.iter().map(Vec::len).sum();
-    eprintln!(
-        "duramen: {partitions} partitions on {cores} cores; {} bytes replayed in {} ms",
-        recovered.replayed_bytes,
-        began.elapsed().as_millis()
-    );
-    Ok(recovered)
 }
 
 /// What the cores are made of.

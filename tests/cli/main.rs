@@ -1,0 +1,14 @@
+//! The command line, as the real binary against a real server.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod command;
+
+mod consuming;
+mod errors;
+mod files;
+mod groups;
+mod interruptions;
+mod round_trips;
+mod topics;
