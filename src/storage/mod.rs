@@ -1,4 +1,32 @@
-//! Storage: one core's partitions on its disk.
+//! Storage: one core's partitions on its disk, as a state machine that never waits.
+//!
+//! ```text
+//!             stage          commit            materialise         seal
+//! a batch ──> arena, tail ──> journal ──ack──> segment's file ──> exact length, indexes
+//!                                │                  │
+//!                                └── checkpoint ────┘   journal files are free again
+//! ```
+//!
+//! What holds at every step, in offsets and in bytes:
+//!
+//! - `materialised <= durable <= next`. Only `commit` moves *durable*; nothing is acknowledged or
+//!   read at or past it.
+//! - A block that holds something acknowledged is rewritten only with the same bytes and more
+//!   behind them, and only while the journal has them.
+//! - A journal file is free once a checkpoint that does without it is on stable storage.
+//! - Bytes of a segment past the recovery point are no evidence: recovery writes them again.
+//!
+//! | files | what they are |
+//! |---|---|
+//! | `store` `task` `slab` | the state machine, its operations in flight, its logs |
+//! | `log` `segment` `tail` `arena` `producers` | a partition, and its bytes in memory |
+//! | `stage` `space` | a batch gets its offset, or a refusal that leaves no trace |
+//! | `commit` `journal` | one group, one write, one moment |
+//! | `materialise` `seal` `checkpoint` `shutdown` | behind the acknowledgement |
+//! | `reader` `supply` `lookup` `search` `index_cache` `ranges` | reading, by offset and by time |
+//! | `retention` `trash` | giving up old segments and deleted partitions |
+//! | [`recovery`] | from what a crash left to logs that can be served |
+//! | [`names`] | where everything lies |
 
 mod arena;
 mod checkpoint;

@@ -11,7 +11,7 @@
 //!
 //! State is applied when a batch is staged, or pipelined sequences would fail. A checkpoint
 //! wants the state as it was at an earlier, durable offset: so beside the last five, batches
-//! that are not durable yet never push out those that are ([`Producers::settle`]).
+//! that are not durable yet never push out those that are ([`Producer::settle`]).
 
 use std::collections::{BTreeMap, VecDeque};
 
