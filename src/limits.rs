@@ -106,6 +106,8 @@ pub const CORES: usize = 1024;
 pub const CONNECTIONS: usize = 16_384;
 /// Messages in a core's mailbox, and orders to the keeper of the catalog.
 pub const MAILBOX_MAILS: usize = 256;
+/// Orders for topics that wait until a deleted topic of the same name is gone.
+pub const TOPICS_PARKED: usize = 64;
 /// Connections that the kernel keeps until they are accepted.
 pub const LISTEN_BACKLOG: i32 = 1024;
 /// How long a connection may take to say hello.

@@ -8,8 +8,12 @@
 //! So an answered change is durable and known everywhere, and no core ever sees what a crash could
 //! take back. After a write of which nobody can tell whether it counts, it takes no more orders
 //! until a restart.
+//!
+//! A topic's folders bear its name, and those of a deleted one are moved away by the cores, each in
+//! its time. A new topic of that name may lie on other cores: it is made once the last of the old
+//! folders is gone, and whoever asked for it waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use duramen_protocol::TopicId;
@@ -36,6 +40,8 @@ pub struct Keeper {
     observer: Observer,
     /// Partitions of deleted topics that no journal names any more.
     passed: BTreeMap<TopicId, BTreeSet<u32>>,
+    /// Orders to make topics whose names are those of deleted ones that are not gone yet.
+    parked: VecDeque<Order>,
     /// Why no more orders are taken.
     failed: Option<String>,
 }
@@ -50,30 +56,68 @@ impl Keeper {
         default_partitions: u32,
         observer: Observer,
     ) -> Keeper {
-        let (passed, failed) = (BTreeMap::new(), None);
-        Keeper { catalog, writer, mailboxes, limits, default_partitions, observer, passed, failed }
+        Keeper {
+            catalog,
+            writer,
+            mailboxes,
+            limits,
+            default_partitions,
+            observer,
+            passed: BTreeMap::new(),
+            parked: VecDeque::new(),
+            failed: None,
+        }
     }
 
     /// Takes orders until nobody can give any.
     pub async fn keep(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(Order { change, reply }) = orders.recv().await {
-            let Change::Stats = change else {
+        while let Some(order) = orders.recv().await {
+            let has_passed = matches!(order.change, Change::Passed(_));
+            self.carry_out(order).await;
+            if has_passed {
+                for order in std::mem::take(&mut self.parked) {
+                    self.carry_out(order).await;
+                }
+            }
+        }
+    }
+
+    /// Carries an order out and answers it, now or when it can be done.
+    async fn carry_out(&mut self, Order { change, reply }: Order) {
+        match change {
+            Change::Stats => {
+                // Waits for every core, and holds nobody up.
+                let (observer, mailboxes) = (self.observer.clone(), self.mailboxes.clone());
+                tokio::task::spawn_local(async move {
+                    let stats = observer.stats(&mailboxes).await;
+                    let _ = reply.send(Ok(Changed::Stats(Box::new(stats))));
+                });
+            }
+            Change::CreateTopic { ref name, .. }
+                if self.must_wait(name) && self.parked.len() < limits::TOPICS_PARKED =>
+            {
+                self.parked.push_back(Order { change, reply });
+            }
+            change => {
                 let result = self.take(change).await;
                 // Whoever asked may be gone.
                 let _ = reply.send(result);
-                continue;
-            };
-            // Waits for every core, and holds nobody up.
-            let (observer, mailboxes) = (self.observer.clone(), self.mailboxes.clone());
-            tokio::task::spawn_local(async move {
-                let stats = observer.stats(&mailboxes).await;
-                let _ = reply.send(Ok(Changed::Stats(Box::new(stats))));
-            });
+            }
         }
+    }
+
+    /// Whether a deleted topic of that name is not gone yet.
+    fn must_wait(&self, name: &str) -> bool {
+        let is_there = self.catalog.topic(name).is_some();
+        !is_there && self.failed.is_none() && self.catalog.tombstones().any(|t| t.name == name)
     }
 
     async fn take(&mut self, change: Change) -> Result<Changed, Refusal> {
         match change {
+            Change::CreateTopic { name, .. } if self.must_wait(&name) => Err(Refusal {
+                code: ErrorCode::OVERLOADED,
+                message: format!("the old topic {name} is still being removed; try again"),
+            }),
             Change::CreateTopic { name, partitions, configs, if_not_exists } => {
                 let partitions = if partitions == 0 { self.default_partitions } else { partitions };
                 let new = NewTopic { name: &name, partitions, configs: &configs, if_not_exists };
