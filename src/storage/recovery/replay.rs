@@ -133,7 +133,6 @@ impl<'j> Replay<'j> {
         let named = |base: u64| {
             base <= self.record.segment_base || self.runs.iter().any(|r| r.base == base)
         };
-        let next = self.next();
         let of = |map: &BTreeMap<u64, u64>, kind: SegmentFile| {
             let gone = map.keys().filter(|&&base| !named(base));
             gone.map(|&base| folder.path.join(kind.name(base as i64))).collect::<Vec<_>>()
@@ -141,7 +140,9 @@ impl<'j> Replay<'j> {
         let mut paths = of(&folder.segments, SegmentFile::Log);
         paths.extend(of(&folder.indexes, SegmentFile::OffsetIndex));
         paths.extend(of(&folder.time_indexes, SegmentFile::TimeIndex));
-        let late = folder.snapshots.iter().filter(|&&offset| offset > next);
+        // A kill may have left a part of one: what they hold is in the checkpoint and the journal.
+        let point = self.record.recovery_point;
+        let late = folder.snapshots.iter().filter(|&&offset| offset > point);
         paths.extend(late.map(|&o| folder.path.join(SegmentFile::Snapshot.name(o as i64))));
         paths
     }

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duramen_protocol::batch::HEADER_LEN;
 use duramen_protocol::files::catalog::CatalogFile;
@@ -15,7 +15,7 @@ use super::Verify;
 use super::findings::Place;
 use super::log::Log;
 use super::own::WHOLE_BYTES_MAX;
-use super::promise::Data;
+use super::promise::{Data, Promise};
 use super::segment::{SegmentCheck, SegmentPaths};
 use crate::kind::Kind;
 use crate::offsets;
@@ -122,7 +122,8 @@ impl Verify<'_> {
             SegmentFile::TimeIndex => paths.time_index = Some(path),
             SegmentFile::TxnIndex => paths.txn_index = Some(path),
             SegmentFile::Snapshot => {
-                return self.snapshot(path, base_offset, false, &Log::new(Vec::new()));
+                let promise = promise_around(path)?;
+                return self.snapshot(path, base_offset, false, promise, &Log::new(Vec::new()));
             }
         }
         self.segment_alone(path, base_offset, paths)
@@ -134,8 +135,8 @@ impl Verify<'_> {
         base_offset: i64,
         paths: SegmentPaths<'_>,
     ) -> io::Result<()> {
-        let folder = std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default();
-        let promise = Data::around(&folder).promise(&folder);
+        let promise = promise_around(path)?;
+        let folder = folder_of(path)?;
         let is_newest = PartitionFolder::list(&folder).is_ok_and(|folder| {
             folder.logs().next_back().is_none_or(|newest| newest <= base_offset)
         });
@@ -156,4 +157,15 @@ impl Verify<'_> {
             }
         }
     }
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> io::Result<PathBuf> {
+    Ok(std::path::absolute(path)?.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// What is promised of the partition that a file belongs to.
+fn promise_around(path: &Path) -> io::Result<Promise> {
+    let folder = folder_of(path)?;
+    Ok(Data::around(&folder).promise(&folder))
 }

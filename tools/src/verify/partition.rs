@@ -44,6 +44,7 @@ impl Verify<'_> {
                     &path.join(SegmentFile::Snapshot.name(base_offset)),
                     base_offset,
                     is_end,
+                    promise,
                     &log,
                 )?;
             }
@@ -148,6 +149,7 @@ impl Verify<'_> {
         path: &Path,
         base_offset: i64,
         is_end: bool,
+        promise: Promise,
         log: &Log,
     ) -> io::Result<()> {
         let place = Place { path, position: 0, offset: Some(base_offset) };
@@ -157,7 +159,10 @@ impl Verify<'_> {
         };
         let entries = match source.read_whole(WHOLE_BYTES_MAX).map(producer_snapshot::decode) {
             Ok(Ok(entries)) => entries,
-            Ok(Err(error)) => return self.findings.damage(place, error),
+            Ok(Err(error)) => {
+                let is_damage = promise.vouches_for_snapshot(base_offset);
+                return self.findings.damage_if(is_damage, place, error);
+            }
             Err(error) => return self.findings.unreadable(place, &error),
         };
         for entry in &entries {

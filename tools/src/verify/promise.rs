@@ -120,6 +120,15 @@ impl Promise {
         }
     }
 
+    /// Whether a snapshot taken at that offset must be whole. A kill may leave a part of one: Duramen's
+    /// checkpoints hold the same, and those past the recovery point are thrown away.
+    pub(super) fn vouches_for_snapshot(&self, offset: i64) -> bool {
+        match self.point {
+            Point::Place(point) => offset < point.offset,
+            Point::Offset(_) => true,
+        }
+    }
+
     /// The position in an index from which on it may say anything: Duramen makes anew what is past
     /// the recovery point.
     pub(super) fn index_excused_from(&self, segment_base: i64, file: SegmentFile) -> u64 {
