@@ -37,6 +37,7 @@ mod lock;
 mod paths;
 mod probe;
 mod residency;
+mod ring_descriptor;
 mod system;
 mod transfer;
 pub mod uring;
@@ -181,6 +182,9 @@ pub trait Disk {
 
     /// Appends the completions since the last call to `out`. Never blocks.
     fn poll(&mut self, out: &mut Vec<Done>);
+
+    /// Sets what was submitted going, where that would otherwise wait until the thread sleeps.
+    fn flush(&mut self) {}
 
     /// The unit of durable writes: a power of two, 4096 or more. Positions and lengths of
     /// durable writes are multiples of it.

@@ -18,7 +18,8 @@
 //! may still be at them.
 //!
 //! **Submission.** `tokio-uring` hands entries to the kernel when the thread parks or the
-//! submission queue is full. A task that only ever yields keeps them from it.
+//! submission queue is full. A thread that is never idle would keep them from it: [`Disk::flush`]
+//! hands them over at once, by way of [`ring_descriptor`].
 //!
 //! **Bounds.** The completion queue must not overflow, as nobody would notice. So at most
 //! `FLIGHTS_MAX` operations are in the ring, and the others wait here.
@@ -38,7 +39,10 @@ use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 use super::blocking::Blocking;
 use super::file::OpenFile;
 use super::transfer::Writing;
-use super::{Block, Descriptors, Disk, DiskError, Done, FileId, Op, Output, Setup, Token, Wake};
+use super::{
+    Block, Descriptors, Disk, DiskError, Done, FileId, Op, Output, Setup, Token, Wake,
+    ring_descriptor,
+};
 
 /// Threads for what does not go through the ring: one may be waiting for a file's lock.
 const THREADS: usize = 2;
@@ -60,7 +64,10 @@ pub fn start<F: Future>(future: F) -> io::Result<F::Output> {
         let mut builder = tokio_uring::builder();
         tokio_uring::Runtime::new(builder.entries(SUBMISSIONS).uring_builder(&ring))
     };
-    Ok(with_flags(runtime)?.block_on(future))
+    let runtime = ring_descriptor::remember(|| with_flags(runtime))?;
+    let output = runtime.block_on(future);
+    ring_descriptor::forget();
+    Ok(output)
 }
 
 /// Makes a ring as [`start`] does, to see whether the kernel lets one be made.
@@ -103,6 +110,8 @@ struct State {
     done: Vec<Done>,
     /// Reservations that the file system does not offer.
     unreserved: Vec<(Token, Op)>,
+    /// Entries that the kernel was perhaps not given yet.
+    unflushed: usize,
 }
 
 /// An operation, with all the memory and the descriptors that the kernel uses for it.
@@ -180,6 +189,13 @@ impl Disk for Uring {
         self.pool.poll(out);
     }
 
+    fn flush(&mut self) {
+        let unflushed = std::mem::take(&mut self.ring.state.borrow_mut().unflushed);
+        if unflushed > 0 {
+            ring_descriptor::submit_now(unflushed);
+        }
+    }
+
     fn block_bytes(&self) -> usize {
         self.pool.block_bytes()
     }
@@ -208,6 +224,7 @@ impl Ring {
                 let id = state.flights_launched;
                 state.flights_launched += 1;
                 state.flights.insert(id, flight);
+                state.unflushed += 1;
                 drop(state);
                 tokio_uring::spawn(self.clone().drive(id, submit(entry)));
             }

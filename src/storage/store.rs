@@ -357,6 +357,7 @@ impl<D: Disk> Store<D> {
         self.journal.upkeep(self.config.journal_files_min, &mut self.tasks);
         self.commit(now);
         self.step_shutdown();
+        self.tasks.disk.flush();
         let full = self.full.as_ref().map(|f| f.until_us);
         Some(full.map_or(self.retention_due_us, |until| until.min(self.retention_due_us)))
     }
