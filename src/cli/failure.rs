@@ -52,7 +52,7 @@ pub(super) fn explain(error: &ClientError) -> String {
             format!("{error}; start one with `duramen serve`, or name another with --server")
         }
         ClientError::GaveUp { after, last, .. } => {
-            format!("gave up after {} s: {}", after.as_secs(), explain(last))
+            format!("gave up after {} s: {}", after.as_secs_f64(), explain(last))
         }
         ClientError::Server(answer) => match advice(answer.code) {
             "" => answer.message.clone(),

@@ -5,13 +5,41 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::server::{Server, folder};
+
+/// Far longer than any command here takes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A server with a data directory of its own.
 pub struct Site {
     pub server: Server,
     pub folder: tempfile::TempDir,
+}
+
+/// Ends a command that takes far longer than any should, so that its test fails instead of waiting.
+struct Watchdog(mpsc::Sender<()>);
+
+impl Watchdog {
+    fn watch(child: &Child) -> Watchdog {
+        let pid = Pid::from_child(child);
+        let (alive, heard) = mpsc::channel();
+        std::thread::spawn(move || {
+            if heard.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Watchdog(alive)
+    }
+
+    /// The command has ended: another process may have its number from now on.
+    fn done(&self) {
+        let _ = self.0.send(());
+    }
 }
 
 /// What came of a command.
@@ -25,6 +53,7 @@ pub struct Done {
 /// A command that runs beside the test.
 pub struct Running {
     child: Child,
+    watchdog: Watchdog,
     pub stdin: Option<ChildStdin>,
     pub stdout: BufReader<ChildStdout>,
 }
@@ -42,7 +71,10 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Done {
     let mut stdin = tempfile::tempfile().unwrap();
     stdin.write_all(input).unwrap();
     stdin.seek(SeekFrom::Start(0)).unwrap();
-    let output = command.stdin(stdin).output().unwrap();
+    let child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let watchdog = Watchdog::watch(&child);
+    let output = child.wait_with_output().unwrap();
+    watchdog.done();
     let stderr = String::from_utf8(output.stderr).unwrap();
     Done { code: output.status.code(), stdout: output.stdout, stderr }
 }
@@ -133,9 +165,10 @@ impl Running {
     fn spawn(command: &mut Command) -> Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        let watchdog = Watchdog::watch(&child);
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Running { child, stdin, stdout }
+        Running { child, watchdog, stdin, stdout }
     }
 
     /// The next line it prints, without its LF.
@@ -150,27 +183,37 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).unwrap();
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Ends it as a crash does, and gives what it had printed and nobody had read.
     pub fn kill(mut self) -> Vec<u8> {
         self.child.kill().unwrap();
-        self.rest().1
+        self.wait().1
     }
 
     /// Ends its input, and waits for its end.
     pub fn end(mut self) -> (ExitStatus, Vec<u8>) {
         self.stdin = None;
-        self.rest()
+        self.wait()
     }
 
-    fn rest(&mut self) -> (ExitStatus, Vec<u8>) {
+    /// Waits for its end, without ending its input.
+    pub fn wait(mut self) -> (ExitStatus, Vec<u8>) {
         let mut rest = Vec::new();
         self.stdout.read_to_end(&mut rest).unwrap();
-        (self.child.wait().unwrap(), rest)
+        let status = self.child.wait().unwrap();
+        self.watchdog.done();
+        (status, rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

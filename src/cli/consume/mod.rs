@@ -113,6 +113,9 @@ impl Consume {
             opened = self.open() => opened?,
             () = stop.asked() => return Ok(()),
         };
+        if self.until_end && self.from == From::End && group.is_none() {
+            eprintln!("duramen: it starts at the end; --from beginning prints what is there");
+        }
         let mut work = Work {
             group,
             commit: self.commit,
@@ -122,9 +125,9 @@ impl Consume {
             is_damaged: false,
         };
         let ended = work.read(consumer, &mut stop).await;
-        // What was printed is committed whatever has happened since.
-        work.hand_over(true).await?;
-        ended?;
+        // Where the server is gone, what was printed but not committed yet is printed again.
+        let handed_over = work.hand_over(ended.is_ok()).await;
+        ended.and(handed_over)?;
         match work.is_damaged {
             true => Err(Failure::Told(1)),
             false => Ok(()),

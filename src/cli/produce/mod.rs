@@ -243,10 +243,10 @@ impl Work {
             (None, Err(reason)) => reason,
             (None, Ok(_)) => return Ok(()),
         };
-        let sums = format!("{delivered} others were acknowledged");
+        let sums = format!("acknowledged: {delivered}");
         Err(Failure::Failed(match failed {
             0 | 1 => format!("{reason}; {sums}"),
-            _ => format!("{reason}; {} more failed, {sums}", failed - 1),
+            _ => format!("{reason}; failed after it: {}, {sums}", failed - 1),
         }))
     }
 }

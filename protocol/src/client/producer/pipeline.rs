@@ -439,9 +439,12 @@ impl Pipeline {
             }
         }
         // It was the attempt to open that failed: of the batches that says nothing new.
-        let error = ClientError::Unreachable {
-            server: self.shared.client.config().server.clone(),
-            reason: last.to_string(),
+        let error = match last {
+            unreachable @ ClientError::Unreachable { .. } => unreachable,
+            last => ClientError::Unreachable {
+                server: self.shared.client.config().server.clone(),
+                reason: last.to_string(),
+            },
         };
         let outcomes = self.batches.iter().map(|_| Some(Err(error.clone()))).collect();
         self.sort_out(outcomes).await;
