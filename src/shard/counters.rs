@@ -110,6 +110,7 @@ impl<D: Disk> Shard<D> {
             ("partitions", self.logs.iter().count() as u64),
             ("backlog_bytes", self.backlog_bytes as u64),
             ("arena_bytes", self.store.arena_used() as u64),
+            ("journal_files", self.store.journal_files_used() as u64),
             ("disk_failed", failed),
         ];
         let latencies = vec![
