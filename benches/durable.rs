@@ -31,10 +31,8 @@ const STREAM_BYTES: usize = 2 << 30;
 const IN_FLIGHT: usize = 12;
 
 fn main() {
-    let folder = std::env::var_os("DURAMEN_BENCH_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("DURAMEN_BENCH_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let data = tempfile::tempdir_in(folder).expect("a folder for the benchmark");
     // The load; the server has the first core.
     let pinned = pin_current_thread(1).is_ok();

@@ -18,10 +18,8 @@ use support::wire::{Wire, batch};
 const PARTITIONS: u32 = 1_000;
 
 fn main() {
-    let folder = std::env::var_os("DURAMEN_BENCH_DIR").map_or_else(
-        || PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("DURAMEN_BENCH_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     let small = ready_after(&folder, 100 << 20);
     let large = ready_after(&folder, 5 << 30);
     println!("5 GB / 100 MB: {:.2}", large.as_secs_f64() / small.as_secs_f64());

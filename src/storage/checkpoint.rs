@@ -73,6 +73,9 @@ impl<D: Disk> Store<D> {
         self.checkpoint_forced = false;
         self.counters.checkpoints += 1;
         let run = self.begin_run();
+        if self.canary(Canary::FreeBeforeCheckpoint) {
+            self.journal.free_before(run.journal);
+        }
         self.run = Some(run);
         self.step_run();
     }
@@ -188,12 +191,13 @@ impl<D: Disk> Store<D> {
     }
 
     fn index_next(&mut self) {
+        let skip_flush = self.canary(Canary::SkipFlush);
         let Some(run) = &mut self.run else { return };
         let target = &run.targets[run.next];
         let (id, place, lens) = (target.log, target.place, target.index_lens);
         run.next += 1;
         let Some(log) = self.logs.get_mut(id) else { return };
-        if !log.is_flushed_to(place) {
+        if !log.is_flushed_to(place) && !skip_flush {
             // Rolled since: sealing completes its indexes, and the run waits for that.
             log.flush_to = Some(place);
             run.waiting += 1;
@@ -265,10 +269,6 @@ impl<D: Disk> Store<D> {
         let path = names::checkpoint(&self.config.journal.folder, sequence);
         let task = Task::Checkpoint(CheckpointStep::Written);
         self.tasks.submit(task, Op::Store { path, at: 0, data });
-        if self.canary(Canary::FreeBeforeCheckpoint) {
-            let journal = self.run.as_ref().map(|r| r.journal);
-            journal.into_iter().for_each(|j| self.journal.free_before(j));
-        }
     }
 
     /// The record is on stable storage.

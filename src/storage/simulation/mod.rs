@@ -17,7 +17,7 @@ use self::world::World;
 use super::store::Canary;
 
 /// Seeds of a quick run.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 120;
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
@@ -58,21 +58,24 @@ fn a_seed_gives_the_same_run_twice() {
 /// Each way to break a guarantee is noticed by some seed among a few hundred.
 #[test]
 fn every_canary_is_caught() {
+    // Each with a seed that is known to notice it, for speed; others are tried behind it.
     let canaries = [
-        Canary::AcknowledgeBeforeWrite,
-        Canary::FreeBeforeCheckpoint,
-        Canary::SnapshotEarly,
-        Canary::ServePastDurable,
-        Canary::SkipFlush,
-        Canary::SkipNames,
-        Canary::NoPrefix,
-        Canary::ReplayStale,
-        Canary::TrustPastRecoveryPoint,
+        (Canary::AcknowledgeBeforeWrite, 0),
+        (Canary::FreeBeforeCheckpoint, 482),
+        (Canary::SnapshotEarly, 235),
+        (Canary::ServePastDurable, 0),
+        (Canary::SkipFlush, 0),
+        (Canary::SkipNames, 0),
+        (Canary::NoPrefix, 90),
+        (Canary::ReplayStale, 5),
+        (Canary::TrustPastRecoveryPoint, 0),
     ];
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let first_noticed = |c| (0..600).find(|&seed| run(seed, Some(c)).is_err());
-    let noticed = canaries.map(|c| (c, first_noticed(c)));
+    let noticed = canaries.map(|(canary, known)| {
+        let mut seeds = std::iter::once(known).chain(0..600);
+        (canary, seeds.find(|&seed| run(seed, Some(canary)).is_err()))
+    });
     std::panic::set_hook(hook);
     println!("noticed, by which seed: {noticed:?}");
     assert!(noticed.iter().all(|(_, seed)| seed.is_some()), "{noticed:?}");
