@@ -5,7 +5,7 @@
 //!   taken   next    needs more
 //! ```
 //! Memory follows what came, not what a length field promises: a buffer at most doubles at a time.
-//! An empty buffer that grew is given back.
+//! Who waits for the next frame's first byte holds none.
 
 use std::io;
 
@@ -59,11 +59,9 @@ impl Inbound {
     /// # Errors
     /// When the connection is broken.
     pub async fn read(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        if self.buffer.is_empty() {
-            self.give_back();
-        }
+        // A socket that always has bytes must not keep the thread to itself.
+        tokio::task::coop::consume_budget().await;
         loop {
-            stream.readable().await?;
             self.make_room();
             let room = self.buffer.capacity() - self.buffer.len();
             match stream.try_read_buf(&mut self.buffer) {
@@ -72,7 +70,12 @@ impl Inbound {
                     self.room = next.clamp(READ_BYTES, READ_BYTES_MAX);
                     return Ok(n > 0);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.buffer.is_empty() {
+                        self.buffer = BytesMut::new();
+                    }
+                    stream.readable().await?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -85,11 +88,69 @@ impl Inbound {
         let trusted = missing.min(self.buffer.len().max(READ_BYTES));
         self.buffer.reserve(trusted.max(self.room).max(READ_BYTES));
     }
+}
 
-    /// Gives the memory of an empty buffer back, if it is more than a quiet connection needs.
-    fn give_back(&mut self) {
-        if self.buffer.capacity() > READ_BYTES && self.room <= READ_BYTES {
-            self.buffer = BytesMut::new();
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duramen_protocol::native::messages::Ping;
+    use duramen_protocol::native::{Opcode, frame};
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    /// Both ends of a connection.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0, theirs)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(test);
+    }
+
+    #[test]
+    fn frames_are_cut_out_however_their_bytes_come() {
+        run(async {
+            let (ours, mut theirs) = pair().await;
+            let mut sent = Vec::new();
+            for n in 0..50u8 {
+                let ping = Ping { echo: vec![n; usize::from(n)] };
+                sent.extend_from_slice(&frame::request(u32::from(n), 0, &ping));
+            }
+            let mut inbound = Inbound::default();
+            let mut taken = 0;
+            for bytes in sent.chunks(7) {
+                theirs.write_all(bytes).await.unwrap();
+                assert!(inbound.read(&ours).await.unwrap());
+                while let Some(header) = inbound.header(1 << 20).unwrap() {
+                    let Some(body) = inbound.take(&header) else { break };
+                    assert_eq!((header.kind(), header.correlation), (Some(Opcode::Ping), taken));
+                    assert_eq!(body.len(), 4 + taken as usize);
+                    taken += 1;
+                }
+            }
+            assert_eq!(taken, 50);
+            drop(theirs);
+            assert!(!inbound.read(&ours).await.unwrap(), "the end");
+            assert_eq!(inbound.buffer.capacity() / READ_BYTES, 1);
+        });
+    }
+
+    #[test]
+    fn memory_follows_what_came() {
+        run(async {
+            let (ours, mut theirs) = pair().await;
+            let mut inbound = Inbound::default();
+            let huge = FrameHeader::append(1, 1, 0, 900_000_000).encode();
+            theirs.write_all(&huge).await.unwrap();
+            assert!(inbound.read(&ours).await.unwrap());
+            let header = inbound.header(u32::MAX).unwrap().unwrap();
+            assert!(inbound.take(&header).is_none());
+            theirs.write_all(&[7; 100]).await.unwrap();
+            assert!(inbound.read(&ours).await.unwrap());
+            assert!(inbound.buffer.capacity() < 4 * READ_BYTES, "{}", inbound.buffer.capacity());
+        });
     }
 }

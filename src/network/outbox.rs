@@ -141,14 +141,12 @@ impl Outbox {
         while written < budget {
             let result = match self.parts.front() {
                 None => return Ok(Progress::Done),
-                Some(Part::Receipt(left)) => {
-                    receipt.bytes += left.bytes;
-                    receipt.pinned += left.pinned;
-                    self.parts.pop_front();
+                Some(Part::Receipt(_)) => {
+                    self.written(0, receipt);
                     continue;
                 }
                 Some(Part::File { .. }) => self.send_file(stream, budget - written),
-                Some(_) => self.send_memory(stream),
+                Some(_) => self.send_memory(stream, receipt),
             };
             match result {
                 Ok(n) => written += n,
@@ -182,28 +180,32 @@ impl Outbox {
         Ok(sent)
     }
 
-    fn send_memory(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    fn send_memory(&mut self, stream: &TcpStream, receipt: &mut Receipt) -> io::Result<usize> {
         let mut ranges = [IoSlice::new(&[]); GATHER];
         let mut count = 0;
-        for part in self.parts.iter().take(GATHER) {
+        for part in &self.parts {
             let range = match part {
                 Part::Buffer(buffer) => &buffer[..],
                 Part::Slice { slice, sent } => &slice[*sent..],
-                Part::File { .. } | Part::Receipt(_) => break,
+                Part::Receipt(_) => continue,
+                Part::File { .. } => break,
             };
             ranges[count] = IoSlice::new(range);
             count += 1;
+            if count == GATHER {
+                break;
+            }
         }
         let written = match &ranges[..count] {
             [one] => stream.try_write(one)?,
             several => stream.try_write_vectored(several)?,
         };
-        self.written(written);
+        self.written(written, receipt);
         Ok(written)
     }
 
-    /// Takes `n` bytes of memory off the front.
-    fn written(&mut self, mut n: usize) {
+    /// Takes `n` bytes of memory off the front, and the receipts that come to the front.
+    fn written(&mut self, mut n: usize, receipt: &mut Receipt) {
         while let Some(part) = self.parts.front_mut() {
             let left = match part {
                 Part::Buffer(buffer) => {
@@ -219,7 +221,12 @@ impl Outbox {
                     n -= taken;
                     slice.len() - *sent
                 }
-                Part::File { .. } | Part::Receipt(_) => return,
+                Part::Receipt(left) => {
+                    receipt.bytes += left.bytes;
+                    receipt.pinned += left.pinned;
+                    0
+                }
+                Part::File { .. } => return,
             };
             if left > 0 {
                 return;
@@ -237,5 +244,113 @@ impl Outbox {
         if can_be_had && buffer.capacity() <= SPARE_BYTES {
             self.spare = buffer;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{Block, FileId};
+    use std::io::{Read, Write};
+    use tokio::net::TcpListener;
+
+    /// Files by their number.
+    struct Files(Vec<Arc<OwnedFd>>);
+
+    impl Descriptors for Files {
+        fn descriptor(&self, file: FileId) -> Option<Arc<OwnedFd>> {
+            self.0.get(file.0 as usize).cloned()
+        }
+    }
+
+    fn memory(bytes: &[u8]) -> Piece {
+        let mut block = Block::new(bytes.len());
+        block.append(bytes);
+        Piece::Memory(block.slice(0..bytes.len()))
+    }
+
+    /// Sends everything to a peer that reads slowly. Returns what it got, and the receipt.
+    fn send(outbox: &mut Outbox) -> (Vec<u8>, Receipt) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let stream = listener.accept().await.unwrap().0;
+            let reading = std::thread::spawn(move || {
+                let mut got = Vec::new();
+                let mut buffer = [0; 5_000];
+                loop {
+                    match peer.read(&mut buffer).unwrap() {
+                        0 => return got,
+                        n => got.extend_from_slice(&buffer[..n]),
+                    }
+                }
+            });
+            let mut receipt = Receipt::default();
+            loop {
+                match outbox.write(&stream, 100_000, &mut receipt).unwrap() {
+                    Progress::Done => break,
+                    Progress::More => {}
+                    Progress::Full => stream.writable().await.unwrap(),
+                }
+            }
+            drop(stream);
+            (reading.join().unwrap(), receipt)
+        })
+    }
+
+    #[test]
+    fn frames_memory_and_files_arrive_in_order_with_their_receipts() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let content: Vec<u8> = (0..3_000_000).map(|_| random.u8(..)).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let files = Files(vec![Arc::new(file.into())]);
+        let (mut outbox, mut expected) = (Outbox::default(), Vec::new());
+        let mut given = Receipt::default();
+        for n in 0..40 {
+            let frame = vec![n; usize::from(n) * 300];
+            outbox.frame(|out| out.extend_from_slice(&frame));
+            expected.extend_from_slice(&frame);
+            let at = random.usize(0..2_000_000);
+            let (in_file, in_memory) = (random.usize(1..900_000), random.usize(1..70_000));
+            let range = &content[at..at + in_file];
+            let slice = &content[..in_memory];
+            let piece = Piece::File { file: FileId(0), at: at as u64, len: in_file as u64 };
+            let pieces = match n % 3 {
+                0 => vec![piece, memory(slice)],
+                1 => vec![memory(slice), piece],
+                _ => vec![memory(slice), memory(slice)],
+            };
+            let receipt = Receipt { bytes: in_file + in_memory, pinned: in_memory };
+            outbox.records(pieces, receipt, &files, |out| out.extend_from_slice(b"head")).unwrap();
+            expected.extend_from_slice(b"head");
+            expected.extend_from_slice(if n % 3 == 0 { range } else { slice });
+            expected.extend_from_slice(if n % 3 == 1 { range } else { slice });
+            given.bytes += receipt.bytes;
+            given.pinned += receipt.pinned;
+        }
+        let (got, receipt) = send(&mut outbox);
+        assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
+        assert_eq!((receipt, outbox.buffered(), outbox.is_empty()), (given, 0, true));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_or_too_short_is_noticed() {
+        let mut outbox = Outbox::default();
+        let piece = || vec![Piece::File { file: FileId(0), at: 0, len: 10 }];
+        let none = Files(Vec::new());
+        assert!(outbox.records(piece(), Receipt::default(), &none, |_| ()).is_err());
+        assert!(outbox.is_empty());
+        let short = Files(vec![Arc::new(tempfile::tempfile().unwrap().into())]);
+        outbox.records(piece(), Receipt::default(), &short, |_| ()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            stream.writable().await.unwrap();
+            let error = outbox.write(&stream, 100, &mut Receipt::default()).unwrap_err();
+            assert!(error.to_string().contains("shorter"), "{error}");
+        });
     }
 }

@@ -23,6 +23,8 @@ pub struct Core<D: Disk + Descriptors> {
     shard: Shard<D>,
     requests: Vec<Request>,
     released: Vec<Released>,
+    /// Whether it was said that the disk failed.
+    failure_said: bool,
     /// When the server was told to stop.
     stopping_us: Option<u64>,
 }
@@ -31,7 +33,7 @@ impl<D: Disk + Descriptors> Core<D> {
     /// A core over `shard`, which knows its partitions.
     pub fn new(local: Rc<Local>, shard: Shard<D>) -> Core<D> {
         let (requests, released) = (Vec::new(), Vec::new());
-        Core { local, shard, requests, released, stopping_us: None }
+        Core { local, shard, requests, released, failure_said: false, stopping_us: None }
     }
 
     /// Ticks until the server has stopped, cleanly or after [`limits::STOP_TIME`].
@@ -108,6 +110,7 @@ impl<D: Disk + Descriptors> Core<D> {
         self.local.set_congested(self.shard.is_congested());
         self.local.flush();
         self.report_passed();
+        self.report_failure();
         self.note_time(now);
         deadline_us
     }
@@ -121,6 +124,17 @@ impl<D: Disk + Descriptors> Core<D> {
                 // A tombstone that stays is cleared away by the next start.
                 let _ = mailboxes.change(Change::Passed(passed)).await;
             });
+        }
+    }
+
+    /// Says once that nothing is acknowledged here any more.
+    fn report_failure(&mut self) {
+        if let Some(error) = self.shard.failed()
+            && !self.failure_said
+        {
+            self.failure_said = true;
+            let core = self.local.core;
+            eprintln!("duramen: core {core} takes no more appends until a restart: {error}");
         }
     }
 

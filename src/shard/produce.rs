@@ -17,6 +17,10 @@ use super::acks::Ack;
 use super::error::AskError;
 use super::request::Ticket;
 
+/// A batch up to this size is copied when it has to wait: it may be all that is left of a read
+/// buffer many times as large.
+const COPY_BYTES: usize = 64 << 10;
+
 /// A batch on its way to the store, checked.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -26,6 +30,16 @@ pub(super) struct Queued {
     pub header: BatchHeader,
     /// When it came, on the monotonic clock.
     pub since_us: u64,
+}
+
+impl Queued {
+    /// The same, holding no memory but its own.
+    fn apart(mut self) -> Queued {
+        if self.batch.len() <= COPY_BYTES {
+            self.batch = Bytes::copy_from_slice(&self.batch);
+        }
+        self
+    }
 }
 
 /// What became of an attempt to stage a batch.
@@ -54,7 +68,7 @@ impl<D: Disk> Shard<D> {
         match self.logs.get_mut(log) {
             Some(state) if !state.queue.is_empty() => {
                 self.backlog_bytes += queued.batch.len();
-                state.queue.push_back(queued);
+                state.queue.push_back(queued.apart());
             }
             _ => {
                 if let Attempt::Wait(queued) = self.stage(log, queued, now) {
@@ -100,7 +114,7 @@ impl<D: Disk> Shard<D> {
         }
         self.counters.waits += 1;
         self.backlog_bytes += queued.batch.len();
-        state.queue.push_back(queued);
+        state.queue.push_back(queued.apart());
     }
 
     /// Tries the head of each queue again, and what stands behind it as far as that goes.

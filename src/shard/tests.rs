@@ -111,6 +111,14 @@ impl Bench {
         }
     }
 
+    /// Whether the shard lets its thread sleep when nothing happens.
+    fn sleeps(&mut self) -> bool {
+        self.ticks(100);
+        self.now.monotonic_us += US_PER_TICK;
+        let deadline = self.shard.tick(self.now, &mut self.released);
+        deadline.is_none_or(|deadline_us| deadline_us > self.now.monotonic_us)
+    }
+
     /// The answer to a call, if it was given. It must not be given twice.
     fn outcome(&mut self, wanted: u32) -> Option<Outcome> {
         let is_it = |released: &Released| matches!(released, Released::Answer { ticket, .. } if ticket.call == wanted);
@@ -248,7 +256,7 @@ fn a_failed_disk_takes_nothing_more_and_reads_go_on() {
     let read = bench.ask(read);
     let records = bench.records(read);
     assert_eq!((records.durable, records.bytes), (1, batch(10).len()));
-    assert!(bench.shard.failed().is_some());
+    assert!(bench.shard.failed().is_some() && bench.sleeps());
 }
 
 #[test]
@@ -288,6 +296,7 @@ fn a_full_disk_refuses_and_then_goes_on_by_itself() {
     let read = bench.read(100, 0);
     let read = bench.ask(read);
     assert_eq!(bench.records(read).durable, stored, "reads go on");
+    assert!(bench.sleeps());
     bench.disk().set_capacity(None);
     bench.ticks(1_000);
     let call = bench.append(0, batch(100_000));
@@ -394,6 +403,7 @@ fn parked_reads_are_answered_at_their_deadline_and_forgotten_with_their_client()
 #[test]
 fn a_stop_finishes_what_was_accepted() {
     let mut bench = Bench::new();
+    assert!(bench.sleeps());
     let calls: Vec<u32> = (0..30).map(|_| bench.append(0, batch(200_000))).collect();
     bench.shard.begin_shutdown();
     let late = bench.append(0, batch(10));
