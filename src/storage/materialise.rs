@@ -42,8 +42,14 @@ impl<D: Disk> Store<D> {
     /// Keeps writes to segments in flight while there is something to write.
     pub(super) fn materialise(&mut self) {
         while self.writes < limits::MATERIALISE_IN_FLIGHT && self.failed.is_none() {
-            let Some(id) = self.next_to_write() else { return };
+            let Some(id) = self.next_to_write() else { break };
             self.write_tail(id);
+        }
+        // Memory is wanted, and all there is to write are many partial blocks.
+        let stuck = self.memory_wanted && self.writes == 0;
+        if stuck && self.run.is_none() {
+            self.memory_wanted = false;
+            self.checkpoint_forced = true;
         }
     }
 

@@ -127,7 +127,7 @@ impl<D: Disk> Store<D> {
         let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
         let Some(file) = segment.file_id().filter(|_| !segment.loading) else { return };
         let Some(into) = self.arena.take(block_bytes as usize) else {
-            self.shed();
+            self.memory_wanted |= !self.shed();
             return;
         };
         segment.loading = true;

@@ -124,6 +124,7 @@ impl<D: Disk> Store<D> {
                     continue;
                 }
                 blocks.into_iter().for_each(|b| self.arena.give(b));
+                self.memory_wanted = true;
                 return Err(Refusal::Wait);
             };
             missing = missing.saturating_sub(block.capacity());

@@ -144,6 +144,8 @@ pub struct Store<D: Disk> {
     pub(super) logs: Logs,
     by_key: BTreeMap<PartitionKey, LogId>,
     pub(super) arena: Arena,
+    /// A batch or a block to be read back waits for memory.
+    pub(super) memory_wanted: bool,
     /// Blocks taken for the batch that is being staged.
     pub(super) spare_blocks: Vec<Block>,
     pub(super) journal: Journal,
@@ -193,6 +195,7 @@ impl<D: Disk> Store<D> {
             logs: Logs::default(),
             by_key: BTreeMap::new(),
             arena: Arena::new(config.arena_bytes),
+            memory_wanted: false,
             spare_blocks: Vec::new(),
             journal,
             dirty: VecDeque::new(),

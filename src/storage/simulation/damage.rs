@@ -1,4 +1,5 @@
-//! Damage, place by place: journals cut and flipped, segments and indexes flipped.
+//! Damage, place by place: journals cut and flipped, segments and indexes flipped. And memory
+//! that many idle partitions hold.
 
 use duramen_protocol::TopicId;
 use duramen_protocol::batch::BatchHeader;
@@ -40,12 +41,16 @@ fn open(mut disk: Fake) -> Store<Fake> {
 }
 
 fn new_disk() -> Fake {
+    disk_with(1)
+}
+
+fn disk_with(partitions: u32) -> Fake {
     let mut disk = Fake::new(1);
     disk.set_pace(1);
     let topic = TopicRecord {
         id: TOPIC,
         name: "sim".into(),
-        partitions: 1,
+        partitions,
         configs: vec![
             ("max.message.bytes".into(), "20000".into()),
             ("index.interval.bytes".into(), "1000".into()),
@@ -251,6 +256,29 @@ fn a_damaged_or_missing_index_costs_time_and_nothing_else() {
         for (i, batch) in stored.iter().enumerate() {
             let got = read(&mut store, i as u64).unwrap_or_else(|e| panic!("byte {byte}: {e}"));
             assert!(got.starts_with(batch), "byte {byte}: offset {i} reads wrong");
+        }
+    }
+}
+
+#[test]
+fn more_partitions_than_the_arena_has_pages_take_turns() {
+    let partitions = 300;
+    let mut store = open(disk_with(partitions));
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut events = Vec::new();
+    for round in 0..3 {
+        for partition in 0..partitions {
+            let key = PartitionKey { topic_id: TOPIC, partition };
+            let log = store.find(&key).expect("the log");
+            let sent = model::make_batch(&mut rng, 1, 100, 1_000, None);
+            let header = BatchHeader::parse(&sent).expect("our own batch");
+            let taken = (0..1000).any(|_| {
+                let taken = store.append(log, &sent, &header, Now::default()).is_ok();
+                store.collect(Now::default(), &mut events);
+                store.advance(Now::default());
+                taken
+            });
+            assert!(taken, "round {round}: partition {partition} never got memory");
         }
     }
 }
