@@ -88,10 +88,12 @@ pub const SUBSCRIPTIONS: usize = 4096;
 pub const READ_WAIT_MS: u32 = 60_000;
 /// A tick that takes longer is logged.
 pub const TICK_LOGGED_US: u64 = 100_000;
+/// Ticks that may follow each other at once; then the other tasks get a turn.
+pub const TICKS_IN_A_ROW: u64 = 16;
 /// The longest sleep between two ticks.
 pub const TICK_PAUSE: Duration = Duration::from_secs(60);
 /// How long a stop may take until what is not done is left to the next start.
-pub const STOP_TIME: Duration = Duration::from_secs(10);
+pub const STOP_TIME: Duration = Duration::from_secs(30);
 /// The longest sleep between two ticks of a core that stops.
 pub const STOP_PAUSE: Duration = Duration::from_millis(20);
 /// Threads of the blocking disk, a core.

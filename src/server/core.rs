@@ -27,13 +27,24 @@ pub struct Core<D: Disk + Descriptors> {
     failure_said: bool,
     /// When the server was told to stop.
     stopping_us: Option<u64>,
+    /// When the shard had stopped, and only answers were left to be sent.
+    shut_down_us: Option<u64>,
+    ticks: u64,
 }
 
 impl<D: Disk + Descriptors> Core<D> {
     /// A core over `shard`, which knows its partitions.
     pub fn new(local: Rc<Local>, shard: Shard<D>) -> Core<D> {
-        let (requests, released) = (Vec::new(), Vec::new());
-        Core { local, shard, requests, released, failure_said: false, stopping_us: None }
+        Core {
+            local,
+            shard,
+            requests: Vec::new(),
+            released: Vec::new(),
+            failure_said: false,
+            stopping_us: None,
+            shut_down_us: None,
+            ticks: 0,
+        }
     }
 
     /// Ticks until the server has stopped, cleanly or after [`limits::STOP_TIME`].
@@ -65,6 +76,11 @@ impl<D: Disk + Descriptors> Core<D> {
         wake: &Notify,
         deadline_us: Option<u64>,
     ) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(limits::TICKS_IN_A_ROW) {
+            // What a tick does may wake the next one at once; the others want their turn too.
+            tokio::task::yield_now().await;
+        }
         let now_us = Now::read().monotonic_us;
         let wait = deadline_us.map(|at| Duration::from_micros(at.saturating_sub(now_us)));
         // While stopping, also for clients to take their last answers.
@@ -160,20 +176,21 @@ impl<D: Disk + Descriptors> Core<D> {
 
     /// Whether the core has come to its end, and how.
     fn stopped(&mut self) -> Option<Result<(), String>> {
-        let since_us = self.stopping_us?;
-        let is_shut_down = self.shard.shut_down();
-        if is_shut_down && self.local.is_drained() {
-            return Some(Ok(()));
+        let stopping_us = self.stopping_us?;
+        let now_us = Now::read().monotonic_us;
+        let is_over = |since_us: u64, time: Duration| {
+            Duration::from_micros(now_us.saturating_sub(since_us)) >= time
+        };
+        if self.shard.shut_down() {
+            let shut_down_us = *self.shut_down_us.get_or_insert(now_us);
+            // A client that does not read its answers is no reason to stay.
+            let done = self.local.is_drained() || is_over(shut_down_us, limits::LINGER);
+            return done.then_some(Ok(()));
         }
-        if self.shard.failed().is_some() {
-            return Some(Err(self.not_stopped()));
-        }
-        let waited_us = Now::read().monotonic_us.saturating_sub(since_us);
-        if waited_us < limits::STOP_TIME.as_micros() as u64 {
-            return None;
-        }
-        // A client that does not read its answers is no reason to stay.
-        Some(if is_shut_down { Ok(()) } else { Err(self.not_stopped()) })
+        let is_sent = self.local.is_drained() || is_over(stopping_us, limits::LINGER);
+        let failed = self.shard.failed().is_some() && is_sent;
+        let give_up = failed || is_over(stopping_us, limits::STOP_TIME);
+        give_up.then(|| Err(self.not_stopped()))
     }
 
     fn not_stopped(&self) -> String {

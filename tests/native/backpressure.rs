@@ -68,6 +68,7 @@ fn consumers_that_never_read_cost_their_bound() {
     assert_eq!(texts(&writer.read(theirs, 59).unwrap().1).len(), 1);
     let grown = resident_bytes(&server).saturating_sub(before);
     assert!(grown < 100 << 20, "30 idle consumers took {grown} bytes");
+    assert!(server.stop().success(), "nobody waits for those who do not read");
 }
 
 #[test]

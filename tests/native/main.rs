@@ -6,6 +6,7 @@ mod support;
 mod appends;
 mod backpressure;
 mod basics;
+mod full;
 mod garbage;
 mod offsets;
 mod reading;
