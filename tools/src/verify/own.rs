@@ -13,6 +13,7 @@ use duramen_protocol::TopicId;
 use duramen_protocol::files::catalog::{CatalogError, CatalogFile};
 use duramen_protocol::files::checkpoint::{Checkpoint, PartitionRecord};
 use duramen_protocol::files::journal::PartitionKey;
+use duramen_protocol::files::leader_epochs::EpochStart;
 use duramen_protocol::files::partition_folder::folder_name;
 
 use super::Verify;
@@ -88,6 +89,17 @@ impl OwnState {
             index_len: record.index_len.into(),
             time_index_len: record.time_index_len.into(),
         }
+    }
+
+    /// The leader epochs of a partition, by the checkpoint.
+    pub(super) fn epochs(&self, partition: &Path) -> Vec<EpochStart> {
+        let record = self.key(partition).and_then(|key| self.record(key));
+        let epochs = record.map_or(&[][..], |record| &record.epochs);
+        let row = |&(epoch, start): &(u32, u64)| EpochStart {
+            epoch: epoch.try_into().unwrap_or(i32::MAX),
+            start_offset: start.try_into().unwrap_or(i64::MAX),
+        };
+        epochs.iter().map(row).collect()
     }
 
     /// The first offset of a partition that must be there, by the checkpoint.

@@ -34,7 +34,7 @@ impl Verify<'_> {
         for file in &folder.files {
             self.small_file(file)?;
         }
-        let mut log = Log::new(epochs_of(path));
+        let mut log = Log::new(epochs_of(path, data));
         let bases: Vec<i64> = folder.logs().collect();
         for (&base_offset, files) in &folder.segments {
             let follower = bases.iter().copied().find(|&base| base > base_offset);
@@ -209,12 +209,18 @@ impl Verify<'_> {
     }
 }
 
-/// The leader epochs of a partition, if they can be read.
-fn epochs_of(folder: &Path) -> Vec<leader_epochs::EpochStart> {
+/// The leader epochs of a partition, as far as they can be read. After a kill Duramen's own checkpoint
+/// may know of newer ones than the partition's file.
+fn epochs_of(folder: &Path, data: &Data) -> Vec<leader_epochs::EpochStart> {
     let read = || {
         let mut source = Source::open(&folder.join(leader_epochs::FILE_NAME), Access::Read).ok()?;
         let text = std::str::from_utf8(source.read_whole(WHOLE_BYTES_MAX).ok()?).ok()?;
         leader_epochs::decode(text).ok()
     };
-    read().unwrap_or_default()
+    let mut epochs: Vec<leader_epochs::EpochStart> = read().unwrap_or_default();
+    if let Data::Own(own) = data {
+        let newest = epochs.last().map_or(-1, |last| last.epoch);
+        epochs.extend(own.epochs(folder).into_iter().filter(|row| row.epoch > newest));
+    }
+    epochs
 }
