@@ -1,7 +1,10 @@
-//! What the tests of the whole server share: the real binary as a child process, and a client that
-//! speaks single frames.
+//! What the tests of the whole server share: the real binary as a child process, a client that
+//! speaks single frames, and load that remembers what it was promised.
 
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
+pub mod load;
+pub mod records;
 pub mod server;
+pub mod small_disk;
 pub mod wire;

@@ -60,6 +60,13 @@ pub fn serve(data: &Path) -> Command {
     command
 }
 
+/// A `serve` command on the address of a server that was there before.
+pub fn serve_again(data: &Path, address: SocketAddr) -> Command {
+    let mut command = serve(data);
+    command.args(["--listen", &address.to_string()]);
+    command
+}
+
 impl Server {
     /// Starts a server on a data directory.
     pub fn start(data: &Path) -> Server {

@@ -11,7 +11,8 @@ use duramen_protocol::native::messages::{
     ReadHead, Subscribe, SubscribeAnswer,
 };
 use duramen_protocol::native::{
-    ANY_CORE, Call, ErrorAnswer, ErrorCode, FrameHeader, HEADER_LEN, Message, Opcode, frame,
+    ANY_CORE, Call, ErrorAnswer, ErrorCode, ErrorDetail, FrameHeader, HEADER_LEN, Message, Opcode,
+    frame,
 };
 
 /// Far longer than anything takes: a test that waits so long has failed.
@@ -52,6 +53,55 @@ impl Wire {
         (wire, answer)
     }
 
+    /// A connection to the core that owns a partition, with the partition opened. `None` while the
+    /// server can't be reached or is on its way up or down.
+    pub fn find(address: SocketAddr, topic: &str, partition: u32) -> Option<(Wire, u32)> {
+        let mut core = ANY_CORE;
+        loop {
+            let mut wire = Wire::dial_maybe(address)?;
+            wire.try_call::<Hello>(0, &Hello::new("a test", core))?.ok()?;
+            match wire.try_call(0, &Open::plain(topic, partition))? {
+                Ok(opened) => return Some((wire, opened.handle)),
+                Err(error) => match error.detail {
+                    ErrorDetail::Owner { core: owner } => core = owner,
+                    _ if error.code == ErrorCode::SHUTTING_DOWN => return None,
+                    _ => panic!("{topic}-{partition}: {error}"),
+                },
+            }
+        }
+    }
+
+    fn dial_maybe(address: SocketAddr) -> Option<Wire> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_nodelay(true).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        Some(Wire { stream, next: 1 })
+    }
+
+    /// Asks and takes the answer; `None` when the connection broke.
+    fn try_call<C: Call>(
+        &mut self,
+        handle: u32,
+        call: &C,
+    ) -> Option<Result<C::Answer, ErrorAnswer>> {
+        let correlation = self.correlation();
+        self.stream.write_all(&frame::request(correlation, handle, call)).ok()?;
+        Some(self.receive()?.answer(C::OPCODE))
+    }
+
+    /// Appends a batch and gives its offset; `None` when there is no answer, or a server that is
+    /// stopping refuses it.
+    pub fn try_append(&mut self, handle: u32, batch: &[u8]) -> Option<i64> {
+        let correlation = self.correlation();
+        let header = FrameHeader::append(correlation, handle, 0, batch.len() as u32);
+        self.stream.write_all(&[&header.encode()[..], batch].concat()).ok()?;
+        match self.receive()?.answer::<AppendAnswer>(Opcode::Append) {
+            Ok(answer) => Some(answer.base_offset),
+            Err(error) if error.code == ErrorCode::SHUTTING_DOWN => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Sends a request and returns its correlation.
     pub fn send<C: Call>(&mut self, handle: u32, call: &C) -> u32 {
         let correlation = self.correlation();
@@ -77,7 +127,7 @@ impl Wire {
         }
         let header = FrameHeader::decode(&header, u32::MAX).unwrap().unwrap();
         let mut body = vec![0; header.body_len as usize];
-        self.stream.read_exact(&mut body).unwrap();
+        self.stream.read_exact(&mut body).ok()?;
         Some(Frame { header, body })
     }
 
