@@ -45,6 +45,8 @@ pub const READ_BYTES: usize = 1 << 20;
 pub const READS_QUEUED: usize = 10_000;
 /// What a scan for a batch reads at a time.
 pub const SCAN_BYTES: usize = 16 << 10;
+/// A sealed segment longer than this whose index is empty has lost it.
+pub const INDEX_MISSED_BYTES: u64 = 4 << 20;
 /// The largest batch that any topic may have.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// Places behind damage that are remembered, a segment.

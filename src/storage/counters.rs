@@ -17,6 +17,8 @@ pub struct Counters {
     pub rolls: u64,
     pub checkpoints: u64,
     pub segments_deleted: u64,
+    /// Segments whose indexes were made again.
+    pub index_rebuilds: u64,
     /// How often the disk was found full.
     pub full: u64,
     /// Batches found damaged by readers.

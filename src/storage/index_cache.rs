@@ -26,6 +26,15 @@ impl IndexCache {
         (bytes.is_empty() || bytes.len() >= len as usize).then_some(bytes)
     }
 
+    /// Drops a segment's files: they are being made again.
+    pub fn forget(&mut self, log: LogId, base: u64) {
+        for kind in [SegmentFile::OffsetIndex, SegmentFile::TimeIndex] {
+            let key = (log, base, kind.extension());
+            self.bytes -= self.files.remove(&key).map_or(0, |b| b.len());
+            self.order.retain(|k| *k != key);
+        }
+    }
+
     /// Keeps a file's bytes.
     pub fn put(&mut self, log: LogId, base: u64, kind: SegmentFile, bytes: Vec<u8>) {
         let key = (log, base, kind.extension());

@@ -69,6 +69,9 @@ impl<D: Disk> Store<D> {
         let stored = segment.index.stored_len;
         let end = segment.durable;
         if stored == 0 {
+            if end > limits::INDEX_MISSED_BYTES {
+                self.begin_rebuild(id, base);
+            }
             return Ok(hint);
         }
         let kind = SegmentFile::OffsetIndex;
@@ -117,11 +120,12 @@ impl<D: Disk> Store<D> {
 
     /// Headers don't lead on: perhaps it was the index that led here, else it is damage.
     fn misled(&mut self, job: &mut Job, here: Place) -> Step {
-        if job.distrusts_index {
+        if job.distrusts_index || matches!(job.goal, Goal::Rebuild { .. }) {
             return self.begin_resync(job, here);
         }
         job.distrusts_index = true;
         job.scan = None;
+        self.begin_rebuild(job.log, here.base);
         Step::Again
     }
 

@@ -41,6 +41,7 @@ pub mod names;
 mod producers;
 mod ranges;
 mod reader;
+mod rebuild;
 pub mod recovery;
 mod retention;
 mod seal;

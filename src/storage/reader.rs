@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::index_cache::IndexCache;
 use super::log::{Life, LogId, Place};
 use super::search::Target;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentIndex};
 use super::store::{Canary, Event, Store};
 use super::task::Task;
 use crate::io::{Block, Disk, DiskError, FileId, Op, Output, Slice};
@@ -111,8 +111,16 @@ pub type Found = Option<(u64, i64)>;
 /// What a pending read wants in the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
-    Bytes { from: From, max_bytes: u64, to_memory: bool },
+    Bytes {
+        from: From,
+        max_bytes: u64,
+        to_memory: bool,
+    },
     Find(Target),
+    /// The indexes of a segment, made again. Nobody waits for it.
+    Rebuild {
+        base: u64,
+    },
 }
 
 /// What a pending read has learnt.
@@ -134,6 +142,25 @@ pub(super) struct Job {
     pub segment: Option<u64>,
     /// An index led nowhere: scan without it.
     pub distrusts_index: bool,
+    /// The indexes that a walk makes again.
+    pub rebuild: Option<SegmentIndex>,
+}
+
+impl Job {
+    pub fn new(log: LogId, goal: Goal) -> Job {
+        Job {
+            log,
+            goal,
+            wait: Wait::Turn,
+            want: 0,
+            asked: 0,
+            found: None,
+            scan: None,
+            segment: None,
+            distrusts_index: false,
+            rebuild: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -206,6 +233,22 @@ pub(super) struct Reads {
     pub opened: VecDeque<(LogId, u64)>,
 }
 
+impl Reads {
+    /// Names a job.
+    fn add_job(&mut self, job: Job) -> ReadId {
+        self.next_id += 1;
+        self.jobs.insert(self.next_id, job);
+        ReadId(self.next_id)
+    }
+
+    /// Names a job and puts it at the end of the queue.
+    pub fn queue_job(&mut self, job: Job) -> ReadId {
+        let id = self.add_job(job);
+        self.queue.push_back(id);
+        id
+    }
+}
+
 impl<D: Disk> Store<D> {
     /// Reads at most `max_bytes` of a log, save that the batch at an offset comes whole.
     pub fn read(&mut self, log: LogId, from: From, max_bytes: u64) -> Read {
@@ -227,17 +270,7 @@ impl<D: Disk> Store<D> {
     }
 
     pub(super) fn start(&mut self, log: LogId, goal: Goal) -> Started {
-        let mut job = Job {
-            log,
-            goal,
-            wait: Wait::Turn,
-            want: 0,
-            asked: 0,
-            found: None,
-            scan: None,
-            segment: None,
-            distrusts_index: false,
-        };
+        let mut job = Job::new(log, goal);
         loop {
             return match self.run_job(&mut job) {
                 Step::Again => continue,
@@ -254,20 +287,18 @@ impl<D: Disk> Store<D> {
         if self.reads.queue.len() >= limits::READS_QUEUED {
             return Started::Error(ReadError::Busy);
         }
-        self.reads.next_id += 1;
-        let id = ReadId(self.reads.next_id);
-        match op {
+        let id = match op {
             Some((wait, op)) if self.reads.in_flight < limits::READS_IN_FLIGHT => {
                 job.wait = wait;
-                self.reads.jobs.insert(id.0, job);
+                let id = self.reads.add_job(job);
                 self.submit_read(id, op);
+                id
             }
             _ => {
                 self.undo(op.map(|o| o.0), job.log);
-                self.reads.jobs.insert(id.0, job);
-                self.reads.queue.push_back(id);
+                self.reads.queue_job(job)
             }
-        }
+        };
         Started::Pending(id)
     }
 
@@ -325,11 +356,13 @@ impl<D: Disk> Store<D> {
             match step {
                 Step::Again => step = self.run_job(&mut job),
                 Step::Data(data) => return self.events.push(Event::Read(id, Ok(data))),
+                Step::Found(_) if matches!(job.goal, Goal::Rebuild { .. }) => return,
                 Step::Found(found) => return self.events.push(Event::Found(id, Ok(found))),
                 Step::Error(error) => {
                     let event = match job.goal {
                         Goal::Bytes { .. } => Event::Read(id, Err(error)),
                         Goal::Find(_) => Event::Found(id, Err(error)),
+                        Goal::Rebuild { .. } => return,
                     };
                     return self.events.push(event);
                 }
@@ -367,6 +400,7 @@ impl<D: Disk> Store<D> {
         }
         match job.goal {
             Goal::Find(target) => self.search(job, target),
+            Goal::Rebuild { base } => self.rebuild(job, base),
             Goal::Bytes { from: From::Cursor(cursor), max_bytes, .. } => {
                 self.supply(job, cursor, max_bytes, 0)
             }

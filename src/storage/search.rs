@@ -183,6 +183,10 @@ impl<D: Disk> Store<D> {
                 header.max_timestamp >= timestamp && header.last_offset() as u64 >= log_start
             }
             Goal::Bytes { .. } | Goal::Find(Target::MaxTimestamp) => false,
+            Goal::Rebuild { .. } => {
+                self.rebuild_batch(job, at, header);
+                false
+            }
         };
         if is_it {
             job.found = Some(FoundBatch {

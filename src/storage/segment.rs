@@ -74,6 +74,8 @@ pub struct Segment {
     pub storing: u32,
     /// What may be sent unseen: written by this process, or checked once.
     pub trusted: Ranges,
+    /// Its indexes were made again since the start.
+    pub rebuilt: bool,
     /// Operations of readers in flight that name its files.
     pub visitors: u32,
     /// Batches that begin behind damage: offset and position, found by readers.
@@ -103,6 +105,7 @@ impl Segment {
             index: SegmentIndex::new(IndexBuilder::new(index_interval_bytes)),
             storing: 0,
             trusted: Ranges::default(),
+            rebuilt: false,
             visitors: 0,
             hints: Vec::new(),
             first_timestamp: None,
@@ -180,7 +183,8 @@ impl SegmentIndex {
         }
     }
 
-    fn count(&mut self, batch: &BatchPlace) {
+    /// Counts the next batch of the segment.
+    pub fn count(&mut self, batch: &BatchPlace) {
         let end = TimeEntry { timestamp: batch.max_timestamp, offset: batch.last_offset as i64 };
         let entries = self.builder.count(end, batch.len.into(), batch.position as u32);
         self.pending.extend(entries.offset);

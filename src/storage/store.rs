@@ -330,6 +330,7 @@ impl<D: Disk> Store<D> {
 
     /// First step of a tick: takes completions, and appends what came of them to `events`.
     pub fn collect(&mut self, now: Now, events: &mut Vec<Event>) {
+        self.tasks.close_pending();
         let mut done = std::mem::take(&mut self.done);
         self.tasks.disk.poll(&mut done);
         let any = !done.is_empty();

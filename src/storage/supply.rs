@@ -162,6 +162,7 @@ impl<D: Disk> Store<D> {
             // Without an index a scan begins at the segment's start.
             Wait::Index { base, kind } => {
                 self.reads.indexes.put(job.log, base, kind, Vec::new());
+                self.begin_rebuild(job.log, base);
                 return Step::Again;
             }
             _ => {}

@@ -87,11 +87,13 @@ pub struct Tasks<D> {
     tasks: Vec<Option<Task>>,
     free: Vec<usize>,
     next_file: u64,
+    /// To be closed with the next tick: a reader of this one may have been given a range of it.
+    closing: Vec<FileId>,
 }
 
 impl<D: Disk> Tasks<D> {
     pub fn new(disk: D) -> Tasks<D> {
-        Tasks { disk, tasks: Vec::new(), free: Vec::new(), next_file: 1 }
+        Tasks { disk, tasks: Vec::new(), free: Vec::new(), next_file: 1, closing: Vec::new() }
     }
 
     /// A name for a file to be opened.
@@ -110,9 +112,16 @@ impl<D: Disk> Tasks<D> {
         self.disk.submit(Token(slot as u64), op);
     }
 
-    /// Closes a file that nothing waits for.
+    /// Closes a file that nothing waits for, once this tick's readers had their descriptors.
     pub fn close(&mut self, file: FileId) {
-        self.submit(Task::Forgotten, Op::Close { file });
+        self.closing.push(file);
+    }
+
+    /// Closes what the last tick was done with.
+    pub fn close_pending(&mut self) {
+        for file in std::mem::take(&mut self.closing) {
+            self.submit(Task::Forgotten, Op::Close { file });
+        }
     }
 
     /// What a completion was for.

@@ -1,18 +1,21 @@
 //! Damage, place by place: journals cut and flipped, segments and indexes flipped. And memory
 //! that many idle partitions hold.
 
+use std::sync::Arc;
+
 use duramen_protocol::TopicId;
 use duramen_protocol::batch::BatchHeader;
 use duramen_protocol::files::catalog::{CatalogFile, TopicRecord};
 use duramen_protocol::files::journal::{GROUP_HEADER_LEN, Group, PartitionKey};
 
 use super::model;
+use crate::config::topic::TopicConfig;
 use crate::io::Now;
 use crate::io::fake::Fake;
 use crate::storage::names::Layout;
 use crate::storage::recovery::{self, Plan, Recovered, RecoveryError};
 use crate::storage::store::{Event, Store, StoreConfig};
-use crate::storage::{From, Piece, Read, ReadError};
+use crate::storage::{Data, From, Piece, Read, ReadError};
 
 const TOPIC: TopicId = TopicId([7; 16]);
 const JOURNAL: &str = "data/.duramen/session-1/core-0/journal-1";
@@ -174,21 +177,28 @@ fn a_flipped_bit_in_any_block_of_the_journal_is_damage_save_in_the_last_group() 
     }
 }
 
+/// Ticks until the pending read has its outcome.
+fn pending_read(store: &mut Store<Fake>) -> Result<Data, ReadError> {
+    for _ in 0..1000 {
+        let mut events = Vec::new();
+        store.collect(Now::default(), &mut events);
+        store.advance(Now::default());
+        for event in events {
+            if let Event::Read(_, result) = event {
+                return result;
+            }
+        }
+    }
+    panic!("a read never ended");
+}
+
 /// Reads from `from`, to its end or its error.
 fn read(store: &mut Store<Fake>, from: u64) -> Result<Vec<u8>, ReadError> {
     let log = store.find(&key()).expect("the log");
     let data = match store.read(log, From::Offset(from), 1 << 20) {
         Read::Data(data) => data,
         Read::Error(error) => return Err(error),
-        Read::Pending(_) => {
-            let mut events = Vec::new();
-            settle(store, &mut events);
-            let outcome = events.into_iter().find_map(|e| match e {
-                Event::Read(_, result) => Some(result),
-                _ => None,
-            });
-            outcome.expect("an outcome")?
-        }
+        Read::Pending(_) => pending_read(store)?,
     };
     let mut bytes = Vec::new();
     for piece in &data.pieces {
@@ -243,10 +253,7 @@ fn a_damaged_batch_is_refused_with_its_place_and_the_rest_is_served() {
 fn a_damaged_or_missing_index_costs_time_and_nothing_else() {
     let mut store = open(new_disk());
     let stored = append(&mut store, 12, 900);
-    store.begin_shutdown();
-    while !store.is_shut_down() {
-        settle(&mut store, &mut Vec::new());
-    }
+    stop(&mut store);
     let image = store.disk().kill(1);
     let index = "data/sim-0/00000000000000000000.index";
     let len = image.read_durable(index).expect("an index").len() as u64;
@@ -286,5 +293,44 @@ fn more_partitions_than_the_arena_has_pages_take_turns() {
             });
             assert!(taken, "round {round}: partition {partition} never got memory");
         }
+    }
+}
+
+#[test]
+fn an_index_that_led_nowhere_is_made_again() {
+    let mut store = open(new_disk());
+    let log = store.find(&key()).expect("the log");
+    let small = TopicConfig {
+        segment_bytes: 9_000,
+        max_message_bytes: 20_000,
+        index_interval_bytes: 1_000,
+        ..TopicConfig::default()
+    };
+    store.configure(log, Arc::new(small));
+    let stored = append(&mut store, 24, 900);
+    assert!(store.status(log).segments > 1);
+    stop(&mut store);
+    let image = store.disk().kill(1);
+    let index = "data/sim-0/00000000000000000000.index";
+    let whole = image.read_durable(index).expect("an index");
+    let mut disk = image.kill(2);
+    for entry in 0..whole.len() as u64 / 8 {
+        disk.flip_bit(index, entry * 8 + 7, 4);
+    }
+    let mut store = open(disk);
+    for (i, batch) in stored.iter().enumerate() {
+        let got = read(&mut store, i as u64).unwrap_or_else(|e| panic!("offset {i}: {e}"));
+        let place = stored.iter().position(|b| got.starts_with(b));
+        assert_eq!(place, Some(i), "offset {i} reads {} bytes", got.len());
+    }
+    settle(&mut store, &mut Vec::new());
+    assert_eq!(store.disk().read_durable(index).as_ref(), Some(&whole));
+    assert_eq!(store.counters().index_rebuilds, 1);
+}
+
+fn stop(store: &mut Store<Fake>) {
+    store.begin_shutdown();
+    while !store.is_shut_down() {
+        settle(store, &mut Vec::new());
     }
 }
