@@ -38,25 +38,18 @@ struct Cli {
     command: Command,
 }
 
+// What a command does says its structure.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server.
     Serve(serve::Serve),
-    /// Make, list, describe, alter and delete topics.
     Topic(topic::Topic),
-    /// Append the lines of a file or of standard input, a record each.
     Produce(produce::Produce),
-    /// Print records.
     Consume(consume::Consume),
-    /// Show what is in files: segments, indexes, snapshots, journals.
     Dump(dump::Dump),
-    /// Check whether files are whole.
     Verify(verify::Verify),
-    /// Print what can be set, for servers and for topics.
     Config(config::Config),
-    /// Give up records that a damaged journal has lost, so that a server starts again.
     Recover(recover::Recover),
-    /// Print a script that completes commands and flags in a shell.
     Completions(completions::Completions),
 }
 

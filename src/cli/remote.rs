@@ -19,7 +19,8 @@ pub(super) struct Remote {
     #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:7070")]
     server: String,
 
-    /// How long to try while the server is not there: 500ms, 30s, 2m.
+    /// How long to try while the server is not there, as in 500ms or 1h30m; 2m without this, 5s for
+    /// `topic`.
     #[arg(long, global = true, value_name = "DURATION", value_parser = super::parse::duration)]
     retry_for: Option<Duration>,
 }

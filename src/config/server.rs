@@ -82,10 +82,7 @@ pub const KNOBS: &[ServerKnob] = &[
         name: "io",
         default: "auto",
         help: "uring, blocking threads, or auto: io_uring where the kernel offers it",
-        set: |c, v| match v {
-            "" => Err(format!("one of {} is wanted", IoChoice::NAMES.join(", "))),
-            _ => v.parse().map(|io| c.io = io),
-        },
+        set: |c, v| io_choice(v).map(|io| c.io = io),
     },
     ServerKnob {
         name: "journal.bytes",
@@ -275,7 +272,15 @@ fn whole_mib(value: &str, min: u64, max: u64) -> Result<u64, String> {
 fn cores(value: &str) -> Result<Option<usize>, String> {
     match value {
         "all" => Ok(None),
+        "" => Err(format!("all, or a whole number from 1 to {} is wanted", limits::CORES)),
         _ => integer(value, 1, limits::CORES as u64).map(|n| Some(n as usize)),
+    }
+}
+
+fn io_choice(value: &str) -> Result<IoChoice, String> {
+    match value {
+        "" => Err(format!("one of {} is wanted", IoChoice::NAMES.join(", "))),
+        _ => value.parse(),
     }
 }
 
@@ -297,6 +302,7 @@ fn truth(value: &str) -> Result<bool, String> {
 fn address_or_none(value: &str) -> Result<Option<SocketAddr>, String> {
     match value {
         "none" => Ok(None),
+        "" => Err("HOST:PORT or none is wanted".into()),
         _ => address(value).map(Some),
     }
 }

@@ -60,12 +60,11 @@ pub(super) struct Produce {
     #[arg(long, value_name = "KEY", conflicts_with = "key_separator")]
     key: Option<String>,
 
-    /// What stands before the first of these in a line is its key, what stands behind its value; \t
-    /// is a tab.
+    /// The text that parts a line into key and value, where it first stands in it; \t is a tab.
     #[arg(long, value_name = "TEXT", value_parser = shape::separator)]
     key_separator: Option<Bytes>,
 
-    /// What is waited for: all and 1 for stable storage, 0 for nothing.
+    /// What is waited for: all and 1 for stable storage, 0 for nothing, so that records can get lost.
     #[arg(long, value_enum, default_value = "all")]
     acks: Acks,
 
