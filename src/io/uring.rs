@@ -45,7 +45,7 @@ use super::{
 };
 
 /// Threads for what does not go through the ring: one may be waiting for a file's lock.
-const THREADS: usize = 2;
+const THREADS: usize = 8;
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4096;
 /// Operations in the ring at once; less than the completion queue holds.

@@ -33,8 +33,9 @@ impl<D: Disk> Store<D> {
 
     fn trim(&mut self, id: LogId, base: u64) {
         let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else { return };
-        // Space that is being reserved would come back behind the cut.
-        if segment.reserving || self.failed.is_some() {
+        // Space that is being reserved would come back behind the cut, and a block that is being
+        // read back reaches behind it.
+        if segment.reserving || segment.loading || self.failed.is_some() {
             return;
         }
         segment.phase = Phase::Trimming;
@@ -100,14 +101,14 @@ impl<D: Disk> Store<D> {
     /// One of a segment's index files has its entries.
     pub(super) fn index_stored(&mut self, id: LogId, base: u64, len: u32, of_time: bool) {
         let Some(log) = self.logs.get_mut(id) else { return };
-        // The file may be new.
-        log.names_changed = true;
         let Some(segment) = log.segment_mut(base) else { return };
         segment.storing -= 1;
-        match of_time {
+        let before = match of_time {
             true => segment.index.stored_more_times(len),
             false => segment.index.stored_more(len),
-        }
+        };
+        // The file was new, and so was its name.
+        log.names_changed |= before == 0;
         self.consider_sealed(id, base);
     }
 

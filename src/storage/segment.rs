@@ -15,8 +15,8 @@
 //! never changes again.
 
 use duramen_protocol::files::index_builder::IndexBuilder;
-use duramen_protocol::files::offset_index::OffsetEntry;
-use duramen_protocol::files::time_index::TimeEntry;
+use duramen_protocol::files::offset_index::{self, OffsetEntry};
+use duramen_protocol::files::time_index::{self, TimeEntry};
 
 use super::ranges::Ranges;
 use super::tail::{BatchPlace, Tail};
@@ -223,15 +223,19 @@ impl SegmentIndex {
         self.pending_times.iter().flat_map(|e| e.encode(base as i64)).collect()
     }
 
-    /// The first `len` pending bytes are in the index file now.
-    pub fn stored_more(&mut self, len: u32) {
+    /// The first `len` pending bytes are in the index file now. Returns its length before.
+    pub fn stored_more(&mut self, len: u32) -> u32 {
+        let before = self.stored_len;
         self.stored_len += len;
-        self.pending.drain(..len as usize / duramen_protocol::files::offset_index::ENTRY_LEN);
+        self.pending.drain(..len as usize / offset_index::ENTRY_LEN);
+        before
     }
 
     /// Likewise of the time index.
-    pub fn stored_more_times(&mut self, len: u32) {
+    pub fn stored_more_times(&mut self, len: u32) -> u32 {
+        let before = self.stored_time_len;
         self.stored_time_len += len;
-        self.pending_times.drain(..len as usize / duramen_protocol::files::time_index::ENTRY_LEN);
+        self.pending_times.drain(..len as usize / time_index::ENTRY_LEN);
+        before
     }
 }

@@ -426,6 +426,7 @@ impl<D: Disk> Store<D> {
             }
             (LogStep::Loaded { base, start }, Output::Read(block)) => {
                 self.loaded(id, base, start, block);
+                self.consider_sealing(id);
             }
             (LogStep::FirstHeader { base }, Output::Read(block)) => {
                 self.first_header(id, base, &block);
