@@ -11,7 +11,7 @@
 //!
 //! The order is the guarantee: what the record says is on stable storage before the record is,
 //! and the record is before a journal file is used again. A step that fails for want of space
-//! ends the run; it is begun anew when there may be space.
+//! ends the run; it is begun anew when there may be space, and nothing of the old one is in flight.
 
 use duramen_protocol::files::checkpoint::{Head, JournalStart};
 use duramen_protocol::files::leader_epochs::{self, EpochStart};
@@ -55,6 +55,8 @@ pub struct Run {
     next: usize,
     /// Operations in flight, or logs waited for, in the present phase.
     waiting: u32,
+    /// It can't go on; what it has in flight is waited for, so that the next run never meets it.
+    abandoned: bool,
     /// Deleted logs that no journal will name once this run is done.
     passed: Vec<LogId>,
 }
@@ -89,6 +91,7 @@ impl<D: Disk> Store<D> {
             targets: Vec::new(),
             next: 0,
             waiting: 0,
+            abandoned: false,
             passed: Vec::new(),
         };
         let block_bytes = self.block_bytes;
@@ -148,22 +151,32 @@ impl<D: Disk> Store<D> {
         self.step_run();
     }
 
-    /// Ends a run that could not go on; the next one begins from the start.
+    /// One of the run's operations has failed, so it can't go on; once the others are done, the
+    /// next run begins from the start.
     pub(super) fn abandon_run(&mut self) {
-        let Some(run) = self.run.take() else { return };
+        let Some(run) = &mut self.run else { return };
+        run.abandoned = true;
+        run.waiting = run.waiting.saturating_sub(1);
         for target in &run.targets {
             if let Some(log) = self.logs.get_mut(target.log) {
-                log.flush_to = None;
+                run.waiting -= u32::from(log.flush_to.take().is_some());
                 log.names_changed = true;
                 log.epochs_stored.clear();
             }
         }
         self.root_changed = true;
         self.checkpoint_forced = true;
+        self.step_run();
     }
 
     fn step_run(&mut self) {
         while let Some(run) = &mut self.run {
+            if run.abandoned {
+                if run.waiting == 0 {
+                    self.run = None;
+                }
+                return;
+            }
             let (phase, more) = (run.phase, run.next < run.targets.len());
             if run.waiting > 0 && (!more || run.waiting >= limits::CHECKPOINT_IN_FLIGHT as u32) {
                 return;

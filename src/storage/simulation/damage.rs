@@ -36,7 +36,7 @@ fn recover(disk: &mut Fake, accept_loss: bool) -> Result<Recovered, RecoveryErro
     recovery::recover(disk, &plan)
 }
 
-fn open(disk: Fake) -> Store<Fake> {
+pub(super) fn open(disk: Fake) -> Store<Fake> {
     open_with(disk, 6)
 }
 
@@ -48,7 +48,7 @@ fn open_with(mut disk: Fake, journal_files: usize) -> Store<Fake> {
     Store::open(disk, config, recovered.logs.into_iter().flatten().collect(), Now::default())
 }
 
-fn new_disk() -> Fake {
+pub(super) fn new_disk() -> Fake {
     disk_with(1)
 }
 
@@ -92,7 +92,7 @@ fn settle(store: &mut Store<Fake>, events: &mut Vec<Event>) {
 }
 
 /// Appends `batches` batches of one record, each a group of its own; returns what is stored.
-fn append(store: &mut Store<Fake>, batches: usize, size: usize) -> Vec<Vec<u8>> {
+pub(super) fn append(store: &mut Store<Fake>, batches: usize, size: usize) -> Vec<Vec<u8>> {
     let log = store.find(&key()).expect("the log");
     let mut rng = fastrand::Rng::with_seed(7);
     let mut stored = Vec::new();

@@ -7,6 +7,7 @@
 //! `DURAMEN_SEEDS=10000 cargo test --release simulation` runs as many seeds as asked;
 //! `DURAMEN_SEED=17` runs one.
 
+mod abandoned;
 mod damage;
 mod model;
 mod world;
