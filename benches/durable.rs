@@ -6,7 +6,9 @@
 //! - a bare write of 4 KiB past the page cache into zeroes, and a bare round trip of 1 KB, whose
 //!   sum a lone durable append can't beat by much;
 //! - 10,000 durable appends of one 1 KB record, one at a time;
-//! - 1 KB records in batches of 1,000, some in flight: MB/s.
+//! - bare writes of 1 MiB past the page cache, one at a time, into a reserved file: MB/s;
+//! - 1 KB records in batches of 1,000, some in flight: MB/s. All bytes go to the journal and to
+//!   their segment, so a disk that is held to a rate gives half of it at most.
 //!
 //! `DURAMEN_BENCH_DIR` names the folder (a real disk), `DURAMEN_BENCH_IO` the engine.
 
@@ -27,7 +29,7 @@ use support::wire::{Wire, batch};
 const APPENDS: usize = 10_000;
 const RECORD: usize = 1_000;
 const BATCH_RECORDS: usize = 1_000;
-const STREAM_BYTES: usize = 2 << 30;
+const STREAM_BYTES: usize = 1 << 30;
 const IN_FLIGHT: usize = 12;
 
 fn main() {
@@ -39,6 +41,7 @@ fn main() {
     println!("load {} its own core", if pinned { "on" } else { "not on" });
     let write = bare_writes(data.path());
     let trip = bare_round_trips();
+    let disk_mb_s = bare_stream(data.path());
     let mut command = serve(&data.path().join("data"));
     command.args(["--cores", "1"]);
     if let Some(io) = std::env::var_os("DURAMEN_BENCH_IO") {
@@ -55,9 +58,13 @@ fn main() {
         ratio(at(&append, 0.5), sum(0.5)),
         ratio(at(&append, 0.99), sum(0.99))
     );
+    println!("bare 1 MiB direct writes: {disk_mb_s:.0} MB/s");
     for round in 1..=3 {
         let mb_s = stream(&server, &format!("stream-{round}"));
-        println!("durable stream, batches of {BATCH_RECORDS}: {mb_s:.0} MB/s");
+        let share = mb_s / disk_mb_s;
+        println!(
+            "durable stream, batches of {BATCH_RECORDS}: {mb_s:.0} MB/s, {share:.2} of the disk"
+        );
     }
     assert!(server.stop().success());
 }
@@ -106,6 +113,23 @@ fn bare_writes(folder: &Path) -> Vec<Duration> {
     });
     std::fs::remove_file(path).expect("our own file");
     times
+}
+
+fn bare_stream(folder: &Path) -> f64 {
+    const WRITES: u64 = 512;
+    let path = folder.join("bare");
+    let file = direct(&path);
+    let keep = rustix::fs::FallocateFlags::empty();
+    rustix::fs::fallocate(&file, keep, 0, WRITES << 20).expect("space");
+    let mut block = Block::new(1 << 20);
+    block.append(&[7; 1 << 20]);
+    let start = Instant::now();
+    for i in 0..WRITES {
+        file.write_all_at(&block, i << 20).expect("a write");
+    }
+    let mb_s = (WRITES << 20) as f64 / start.elapsed().as_secs_f64() / 1e6;
+    std::fs::remove_file(path).expect("our own file");
+    mb_s
 }
 
 fn bare_round_trips() -> Vec<Duration> {
