@@ -115,7 +115,11 @@ impl<D: Disk> Store<D> {
     fn ensure_memory(&mut self, id: LogId, len: u64) -> Result<(), Refusal> {
         let Some(log) = self.logs.get_mut(id) else { return Err(Refusal::Gone) };
         let mut missing = (len as usize).saturating_sub(log.active().tail.room());
-        let mut wish = log.active().tail.next_block_bytes(missing);
+        // Where memory is short, what a batch leaves unused of a block would hold up others.
+        let mut wish = match self.arena.is_pressed() {
+            true => missing / 2,
+            false => log.active().tail.next_block_bytes(missing),
+        };
         let mut blocks = std::mem::take(&mut self.spare_blocks);
         missing = missing.saturating_sub(blocks.iter().map(|b| b.capacity()).sum());
         while missing > 0 {
@@ -128,7 +132,7 @@ impl<D: Disk> Store<D> {
                 return Err(Refusal::Wait);
             };
             missing = missing.saturating_sub(block.capacity());
-            wish = missing;
+            wish = if self.arena.is_pressed() { missing / 2 } else { missing };
             blocks.push(block);
         }
         self.spare_blocks = blocks;
