@@ -218,7 +218,7 @@ impl Catalog {
         check_topic_name(name).map_err(invalid)?;
         if super::is_internal(name) {
             return Err(invalid(format!(
-                "topics whose names begin with `__` are the server's own: {name:?} can't be created"
+                "the topic {name:?} is the server's own: take another name"
             )));
         }
         // In the names of Kafka's metrics `.` and `_` are the same.
@@ -325,6 +325,7 @@ fn invalid_config(message: String) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::INTERNAL_TOPICS;
     use super::*;
 
     const LIMITS: TopicLimits = TopicLimits {
@@ -379,11 +380,22 @@ mod tests {
     #[test]
     fn bad_names_are_refused() {
         let catalog = created(logs().create_topic(&new("a.b", 1), id(2), &LIMITS));
-        for name in ["", "a b", "..", "__mine", CONSUMER_OFFSETS, "a_b"] {
+        for name in ["", "a b", "..", "a_b"].into_iter().chain(INTERNAL_TOPICS) {
             let refused = catalog.create_topic(&new(name, 1), id(3), &LIMITS);
             assert_eq!(code(refused), ErrorCode::INVALID_TOPIC_EXCEPTION, "{name}");
         }
         created(catalog.create_topic(&new("a-b", 1), id(3), &LIMITS));
+    }
+
+    #[test]
+    fn two_underscores_make_no_topic_the_servers_own() {
+        let mut catalog = logs();
+        for (n, name) in (2..).zip(["__mine", "__", "__consumer_offsets_2"]) {
+            catalog = created(catalog.create_topic(&new(name, 1), id(n), &LIMITS));
+            assert!(!catalog.topic(name).unwrap().is_internal(), "{name}");
+            assert!(catalog.alter_topic(name, &[], &LIMITS).is_ok(), "{name}");
+        }
+        assert!(catalog.delete_topic("__mine").is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - A topic's name is in use once, its id once and never again.
 //! - A deleted topic stays as a tombstone until no journal names it any more.
 //! - What is set on a topic parses: [`Topic::config`] and [`Topic::configs`] say the same.
-//! - Names that begin with `__` are the server's own; clients read such topics, no more.
+//! - The names in [`INTERNAL_TOPICS`] are the server's own; clients read such topics, no more.
 //!
 //! The changes stand in `changes`, the way to and from the file in `file`.
 
@@ -35,6 +35,11 @@ pub use file::InvalidCatalog;
 pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
 /// How many partitions it has. Fixed: a group's partition follows from the number.
 pub const CONSUMER_OFFSETS_PARTITIONS: u32 = 16;
+
+/// The topics of Kafka's own state. No client makes or changes one, whether this server keeps that
+/// state or not: Kafka's clients and tools take what has such a name for what Kafka writes there.
+pub const INTERNAL_TOPICS: [&str; 4] =
+    [CONSUMER_OFFSETS, "__transaction_state", "__share_group_state", "__cluster_metadata"];
 
 /// One topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +89,7 @@ impl Topic {
 
 /// Whether a topic of this name is the server's own.
 pub fn is_internal(name: &str) -> bool {
-    name.starts_with("__")
+    INTERNAL_TOPICS.contains(&name)
 }
 
 /// What bounds topics. The sizes are the running server's.
