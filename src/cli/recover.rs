@@ -10,9 +10,9 @@ use crate::server;
 ///
 /// A server does not start over damage in the middle of a journal: acknowledged records are missing
 /// then, and it is for you to decide. Restore the directory from a backup if you can. Otherwise this
-/// cuts each partition concerned at its first lost record, prints what is lost, and leaves a
-/// directory that a server starts from. The offsets are given to other records then. The server must
-/// be down.
+/// cuts each partition concerned at its first lost record, prints what is lost on standard output, a
+/// line each, and leaves a directory that a server starts from. The offsets are given to other
+/// records then. The server must be down.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Recover {
@@ -42,7 +42,7 @@ impl Recover {
         let recovered = server::accept_loss(&config);
         let losses = recovered.map_err(|error| Failure::Failed(error.to_string()))?;
         if losses.is_empty() {
-            return stdout::print("nothing was lost\n");
+            eprintln!("duramen: nothing was lost");
         }
         stdout::print(&losses.iter().map(|loss| format!("{loss}\n")).collect::<String>())
     }

@@ -63,8 +63,9 @@ pub struct Recovered {
     pub logs: Vec<Vec<RecoveredLog>>,
     /// Bytes of batches that were replayed.
     pub replayed_bytes: u64,
-    /// Lines for people: what was cut, moved aside or lost.
+    /// Lines for people: what was cut or moved aside.
     pub notes: Vec<String>,
+    /// What was given up, where that was allowed.
     pub losses: Vec<Loss>,
 }
 
@@ -119,7 +120,6 @@ pub fn recover<D: WaitDisk>(disk: &mut D, plan: &Plan<'_>) -> Result<Recovered, 
     let cores = journals::read_session(&mut steps, plan, &catalog)?;
     let replays = journals::replays(&cores, plan, &catalog)?;
     let losses = replays.losses;
-    notes.extend(losses.iter().map(ToString::to_string));
     let found = folders::look(&mut steps, plan, &catalog, &mut notes)?;
     let replayed =
         replay::run(&mut steps, plan, &catalog, replays.by_partition, &found, &mut notes)?;
