@@ -18,7 +18,7 @@ use crate::storage::store::{Event, Store, StoreConfig};
 use crate::storage::{Data, From, Piece, Read, ReadError};
 
 const TOPIC: TopicId = TopicId([7; 16]);
-const JOURNAL: &str = "data/.duramen/session-1/core-0/journal-1";
+pub(super) const JOURNAL: &str = "data/.duramen/session-1/core-0/journal-1";
 const SEGMENT: &str = "data/sim-0/00000000000000000000.log";
 const FILE_BYTES: u64 = 64 << 10;
 
@@ -75,12 +75,12 @@ fn disk_with(partitions: u32) -> Fake {
     disk
 }
 
-fn key() -> PartitionKey {
+pub(super) fn key() -> PartitionKey {
     PartitionKey { topic_id: TOPIC, partition: 0 }
 }
 
 /// Ticks until nothing is in flight.
-fn settle(store: &mut Store<Fake>, events: &mut Vec<Event>) {
+pub(super) fn settle(store: &mut Store<Fake>, events: &mut Vec<Event>) {
     for _ in 0..1000 {
         store.collect(Now::default(), events);
         store.advance(Now::default());
@@ -328,7 +328,7 @@ fn an_index_that_led_nowhere_is_made_again() {
     assert_eq!(store.counters().index_rebuilds, 1);
 }
 
-fn stop(store: &mut Store<Fake>) {
+pub(super) fn stop(store: &mut Store<Fake>) {
     store.begin_shutdown();
     while !store.is_shut_down() {
         settle(store, &mut Vec::new());

@@ -9,6 +9,7 @@
 
 mod abandoned;
 mod damage;
+mod full;
 mod model;
 mod world;
 
