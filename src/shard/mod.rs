@@ -241,10 +241,10 @@ impl<D: Disk> Shard<D> {
     ) -> Result<Answer, AskError> {
         let log = self.store.find(key).ok_or(AskError::NoPartition)?;
         let config = self.logs.get(log).ok_or(AskError::NoPartition)?.config.clone();
-        let last = producer.and_then(|(id, epoch)| self.store.last_durable(log, id, epoch));
-        let last = last.map(|batch| (batch.last_sequence, batch.last_offset));
+        let known = producer.map(|(id, epoch)| self.store.last_durable(log, id, epoch));
         let status = self.store.status(log);
-        Ok(Answer::Opened(Box::new(Opened { log, status, config, last })))
+        let producer = known.unwrap_or_default();
+        Ok(Answer::Opened(Box::new(Opened { log, status, config, producer })))
     }
 
     fn answer(&mut self, ticket: Ticket, result: Result<Answer, AskError>) {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use duramen_protocol::files::checkpoint::ProducerBatch;
 use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::native::messages::OffsetQuery;
 
@@ -225,8 +226,8 @@ pub struct Opened {
     pub status: LogStatus,
     /// Its topic's configuration.
     pub config: Arc<TopicConfig>,
-    /// The producer's last durable batch: last sequence and last offset.
-    pub last: Option<(i32, u64)>,
+    /// The producer's last durable batches, oldest first.
+    pub producer: Vec<ProducerBatch>,
 }
 
 /// A consumer's position in a partition.

@@ -111,15 +111,10 @@ impl Producers {
         producer.settle(durable);
     }
 
-    /// The newest batch of a producer that is durable: last sequence and last offset.
-    pub fn last_durable(
-        &self,
-        producer_id: i64,
-        epoch: i16,
-        durable: u64,
-    ) -> Option<ProducerBatch> {
-        let producer = self.by_id.get(&producer_id).filter(|p| p.epoch == epoch)?;
-        producer.batches.iter().rev().find(|b| b.last_offset < durable).copied()
+    /// The last five batches of a producer and exactly this epoch that are durable, oldest first.
+    pub fn last_durable(&self, producer_id: i64, epoch: i16, durable: u64) -> Vec<ProducerBatch> {
+        let producer = self.by_id.get(&producer_id).filter(|p| p.epoch == epoch);
+        producer.map_or_else(Vec::new, |p| p.last_below(durable))
     }
 
     /// Forgets producers not heard of since `before_ms`, none of whose batches is in flight.
@@ -131,17 +126,12 @@ impl Producers {
 
     /// The state as it was at `offset`, for a checkpoint: the last five batches below it.
     pub fn records_below(&self, offset: u64) -> Vec<ProducerRecord> {
-        let below = |p: &Producer| {
-            let all: Vec<ProducerBatch> =
-                p.batches.iter().filter(|b| b.last_offset < offset).copied().collect();
-            all[all.len().saturating_sub(REMEMBERED)..].to_vec()
-        };
         self.by_id
             .iter()
             .map(|(&producer_id, p)| ProducerRecord {
                 producer_id,
                 epoch: p.epoch,
-                batches: below(p),
+                batches: p.last_below(offset),
             })
             .filter(|r| !r.batches.is_empty())
             .collect()
@@ -185,6 +175,12 @@ impl Producer {
             Some(i32::MAX) | None => 0,
             Some(last) => last + 1,
         }
+    }
+
+    /// The last five batches below an offset, oldest first.
+    fn last_below(&self, offset: u64) -> Vec<ProducerBatch> {
+        let below = self.batches.partition_point(|b| b.last_offset < offset);
+        self.batches.range(below.saturating_sub(REMEMBERED)..below).copied().collect()
     }
 
     /// Forgets what is older than the last five batches, counting durable ones only.
@@ -272,7 +268,22 @@ mod tests {
         let back = Producers::from_records(&records, 0);
         assert!(is_duplicate_at(back.check(&batch(0, 5, 1)), 5));
         assert_eq!(back.check(&batch(0, 6, 1)), Ok(Verdict::New));
-        assert_eq!(p.last_durable(7, 0, 6).unwrap().last_offset, 5);
+    }
+
+    #[test]
+    fn a_client_that_reconnects_is_told_the_last_five_that_are_durable() {
+        let mut p = Producers::default();
+        for i in 0..12u64 {
+            p.apply(&batch(0, i as i32, 1), i, 6, 0);
+        }
+        let told = |epoch, durable| -> Vec<(i32, u64)> {
+            let batches = p.last_durable(7, epoch, durable);
+            batches.iter().map(|b| (b.last_sequence, b.last_offset)).collect()
+        };
+        assert_eq!(told(0, 6), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
+        assert_eq!(told(0, 8), [(3, 3), (4, 4), (5, 5), (6, 6), (7, 7)]);
+        assert_eq!((told(0, 0), told(1, 6)), (vec![], vec![]));
+        assert_eq!(p.last_durable(8, 0, 6), []);
     }
 
     #[test]

@@ -291,10 +291,11 @@ impl<D: Disk> Store<D> {
         self.logs.get(id).map(|l| &l.config)
     }
 
-    /// The newest durable batch of a producer, for a client that reconnects.
-    pub fn last_durable(&self, id: LogId, producer_id: i64, epoch: i16) -> Option<ProducerBatch> {
-        let log = self.logs.get(id)?;
-        log.producers.last_durable(producer_id, epoch, log.durable)
+    /// The last durable batches of a producer's epoch, oldest first, five at most: for a client
+    /// that reconnects.
+    pub fn last_durable(&self, id: LogId, producer_id: i64, epoch: i16) -> Vec<ProducerBatch> {
+        let log = self.logs.get(id);
+        log.map_or_else(Vec::new, |l| l.producers.last_durable(producer_id, epoch, l.durable))
     }
 
     /// The failure that latched the core.

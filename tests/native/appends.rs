@@ -1,33 +1,12 @@
-//! Appending: pipelines, sequences, what is refused and how.
+//! Appending: pipelines, and what is refused and how.
 
-use duramen_protocol::batch::{BatchBuilder, Codec};
-use duramen_protocol::native::frame::{DUPLICATE, NO_ANSWER};
-use duramen_protocol::native::messages::{
-    AllocateProducerId, AppendAnswer, CreateTopic, Open, Ping,
-};
+use duramen_protocol::native::frame::NO_ANSWER;
+use duramen_protocol::native::messages::{AppendAnswer, CreateTopic, Ping};
 use duramen_protocol::native::{ErrorCode, ErrorDetail, FrameHeader, Opcode};
 
-use crate::support::server::{Server, folder, serve};
-use crate::support::wire::{Wire, batch};
-
-/// A server of one core with a topic of one partition, opened.
-fn one_partition(dir: &std::path::Path) -> (Server, Wire, u32) {
-    let server = Server::spawn(serve(dir).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    wire.create("events", 1);
-    let handle = wire.open("events", 0).handle;
-    (server, wire, handle)
-}
-
-/// A batch of an idempotent producer.
-fn sequenced(producer_id: i64, epoch: i16, sequence: i32, values: &[&str]) -> Vec<u8> {
-    let mut builder = BatchBuilder::new(Codec::None);
-    builder.set_producer(producer_id, epoch, sequence);
-    for value in values {
-        builder.append(1_000, None, Some(value.as_bytes()), &[]).unwrap();
-    }
-    builder.finish().unwrap()
-}
+use crate::one_partition::one_partition;
+use crate::support::server::folder;
+use crate::support::wire::batch;
 
 #[test]
 fn a_pipeline_is_applied_in_order_and_answered_in_full() {
@@ -51,39 +30,6 @@ fn a_pipeline_is_applied_in_order_and_answered_in_full() {
     sending.join().unwrap().unwrap();
     let expected: Vec<_> = (0..count).map(|n| format!("record {n}")).collect();
     assert_eq!(wire.read_all(handle, count.into()), expected);
-}
-
-#[test]
-fn producers_are_idempotent_across_connections_and_a_stop() {
-    let dir = folder();
-    let (server, mut wire, handle) = one_partition(dir.path());
-    let id = wire.call(0, &AllocateProducerId {}).unwrap().producer_id;
-    assert_ne!(wire.call(0, &AllocateProducerId {}).unwrap().producer_id, id);
-    let first = sequenced(id, 0, 0, &["a", "b"]);
-    assert_eq!(wire.append(handle, &first).unwrap().base_offset, 0);
-    wire.send_append(handle, &first);
-    let again = wire.frame();
-    assert_eq!(again.header.flags & DUPLICATE, DUPLICATE);
-    assert_eq!(again.answer::<AppendAnswer>(Opcode::Append).unwrap().base_offset, 0);
-    let gap = wire.append(handle, &sequenced(id, 0, 7, &["x"])).unwrap_err();
-    assert_eq!(gap.code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
-    assert_eq!(wire.append(handle, &sequenced(id, 0, 2, &["c"])).unwrap().base_offset, 2);
-    assert!(server.stop().success());
-
-    let server = Server::spawn(serve(dir.path()).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    let open = Open { producer_id: id, producer_epoch: 0, ..Open::plain("events", 0) };
-    let opened = wire.call(0, &open).unwrap();
-    assert_eq!(opened.last_sequence(), Some(2));
-    assert_eq!(opened.durable[0].last_offset, 2);
-    let another = wire.call(0, &AllocateProducerId {}).unwrap().producer_id;
-    assert!(another > id, "an id is never given twice");
-    wire.send_append(opened.handle, &sequenced(id, 0, 2, &["c"]));
-    assert_eq!(wire.frame().header.flags & DUPLICATE, DUPLICATE);
-    let old = wire.append(opened.handle, &sequenced(id, 1, 0, &["d"])).map(|_| ());
-    assert_eq!(old, Ok(()));
-    let fenced = wire.append(opened.handle, &sequenced(id, 0, 3, &["e"])).unwrap_err();
-    assert_eq!(fenced.code, ErrorCode::INVALID_PRODUCER_EPOCH);
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Clients that do not read, and clients that flood: they wait, and memory stays bounded.
 
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use duramen_protocol::native::messages::{Credit, ListTopics, Ping, Read};
 use duramen_protocol::native::{FrameHeader, frame};
 
-use crate::support::server::{Server, folder, serve};
+use crate::one_partition::{one_partition, open};
+use crate::support::server::{Server, folder};
 use crate::support::wire::{Wire, batch, texts};
 
 /// What the server's process holds, in bytes.
@@ -16,11 +18,9 @@ fn resident_bytes(server: &Server) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-fn one_partition(dir: &std::path::Path, mebibytes: usize) -> (Server, Wire, u32) {
-    let server = Server::spawn(serve(dir).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    wire.create("events", 1);
-    let handle = wire.open("events", 0).handle;
+/// One partition that holds so much.
+fn with_mebibytes(data: &Path, mebibytes: usize) -> (Server, Wire, u32) {
+    let (server, mut wire, handle) = one_partition(data);
     let large = batch(&["m".repeat(1 << 19)]);
     for _ in 0..2 * mebibytes {
         wire.append(handle, &large).unwrap();
@@ -46,12 +46,11 @@ fn flood(wire: &mut Wire, bytes: &[u8], most: usize) -> usize {
 #[test]
 fn consumers_that_never_read_cost_their_bound() {
     let dir = folder();
-    let (server, mut writer, theirs) = one_partition(dir.path(), 20);
+    let (server, mut writer, theirs) = with_mebibytes(dir.path(), 20);
     let before = resident_bytes(&server);
     let mut idle = Vec::new();
     for _ in 0..30 {
-        let mut wire = Wire::connect(server.address);
-        let handle = wire.open("events", 0).handle;
+        let (mut wire, handle) = open(&server);
         for n in 0..20 {
             let read = Read { offset: n, min_bytes: 0, max_bytes: 4 << 20, max_wait_ms: 0 };
             wire.send(handle, &read);
@@ -74,7 +73,7 @@ fn consumers_that_never_read_cost_their_bound() {
 #[test]
 fn answers_that_nobody_reads_stop_the_questions() {
     let dir = folder();
-    let (server, mut other, _) = one_partition(dir.path(), 0);
+    let (server, mut other, _) = one_partition(dir.path());
     let before = resident_bytes(&server);
     let mut wire = Wire::connect(server.address);
     let questions: Vec<u8> = (0..1_000)
@@ -91,9 +90,8 @@ fn answers_that_nobody_reads_stop_the_questions() {
 #[test]
 fn a_flood_of_batches_is_stored_and_bounded() {
     let dir = folder();
-    let (server, mut other, handle) = one_partition(dir.path(), 0);
-    let mut wire = Wire::connect(server.address);
-    let theirs = wire.open("events", 0).handle;
+    let (server, mut other, handle) = one_partition(dir.path());
+    let (mut wire, theirs) = open(&server);
     let large = batch(&["f".repeat(500_000)]);
     let header = FrameHeader::append(1, theirs, 0, large.len() as u32).encode();
     let one = [&header[..], &large].concat();

@@ -8,16 +8,9 @@ use duramen_protocol::native::messages::{
 };
 use duramen_protocol::native::{ErrorCode, ErrorDetail};
 
-use crate::support::server::{Server, folder, serve};
-use crate::support::wire::{Wire, batch, texts};
-
-fn one_partition(dir: &std::path::Path) -> (Server, Wire, u32) {
-    let server = Server::spawn(serve(dir).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    wire.create("events", 1);
-    let handle = wire.open("events", 0).handle;
-    (server, wire, handle)
-}
+use crate::one_partition::{one_core, one_partition, open};
+use crate::support::server::folder;
+use crate::support::wire::{batch, texts};
 
 #[test]
 fn a_read_waits_for_what_is_not_there_yet() {
@@ -27,8 +20,7 @@ fn a_read_waits_for_what_is_not_there_yet() {
     let waiting = reader.send(handle, &read);
     // It is parked, and holds nobody up.
     assert!(reader.call(0, &Ping { echo: vec![] }).is_ok());
-    let mut writer = Wire::connect(server.address);
-    let theirs = writer.open("events", 0).handle;
+    let (mut writer, theirs) = open(&server);
     writer.append(theirs, &batch(&["at last"])).unwrap();
     let frame = reader.frame();
     assert_eq!(frame.header.correlation, waiting);
@@ -111,9 +103,8 @@ fn a_catch_up_over_files_brings_every_byte() {
         written.extend(values);
     }
     assert!(server.stop().success());
-    let server = Server::spawn(serve(dir.path()).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    let handle = wire.open("events", 0).handle;
+    let server = one_core(dir.path());
+    let (mut wire, handle) = open(&server);
     // Twice: the second time from files that have been checked.
     for _ in 0..2 {
         let read = wire.read_all(handle, written.len() as i64);

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::one_partition::one_partition;
 use crate::support::server::{Ended, Server, folder, run, serve};
 use crate::support::wire::{Wire, batch};
 
@@ -105,10 +106,7 @@ fn a_catalog_of_a_newer_format_or_none_stops_the_start() {
 #[test]
 fn a_damaged_journal_is_named_with_its_place() {
     let dir = folder();
-    let server = Server::spawn(serve(dir.path()).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    wire.create("events", 1);
-    let handle = wire.open("events", 0).handle;
+    let (server, mut wire, handle) = one_partition(dir.path());
     for n in 0..4 {
         wire.append(handle, &batch(&[format!("record {n}")])).unwrap();
     }

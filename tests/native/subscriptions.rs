@@ -3,23 +3,15 @@
 use duramen_protocol::native::ErrorCode;
 use duramen_protocol::native::messages::{Credit, DeleteTopic, Ping, Subscribe, Unsubscribe};
 
-use crate::support::server::{Server, folder, serve};
-use crate::support::wire::{Wire, batch, texts, values};
-
-fn one_partition(dir: &std::path::Path) -> (Server, Wire, u32) {
-    let server = Server::spawn(serve(dir).args(["--cores", "1"])).unwrap();
-    let mut wire = Wire::connect(server.address);
-    wire.create("events", 1);
-    let handle = wire.open("events", 0).handle;
-    (server, wire, handle)
-}
+use crate::one_partition::{one_partition, open};
+use crate::support::server::folder;
+use crate::support::wire::{batch, texts, values};
 
 #[test]
 fn records_are_pushed_as_they_become_durable() {
     let dir = folder();
     let (server, mut reader, handle) = one_partition(dir.path());
-    let mut writer = Wire::connect(server.address);
-    let theirs = writer.open("events", 0).handle;
+    let (mut writer, theirs) = open(&server);
     writer.append(theirs, &batch(&["before"])).unwrap();
     let subscribed = reader.subscribe(handle, 0, 1 << 20);
     assert!(subscribed.subscription > 0 && subscribed.durable_end == 1);

@@ -103,9 +103,9 @@ impl Connection {
             let message = format!("a connection has {} handles at most", limits::HANDLES);
             return self.put_error(call, &ErrorAnswer::new(ErrorCode::OVERLOADED, message));
         };
-        let durable = opened.last.map(|(last_sequence, last_offset)| DurableBatch {
-            last_sequence,
-            last_offset: wire_offset(last_offset),
+        let durable = opened.producer.iter().map(|batch| DurableBatch {
+            last_sequence: batch.last_sequence,
+            last_offset: wire_offset(batch.last_offset),
         });
         let answer = OpenAnswer {
             handle,
@@ -115,7 +115,7 @@ impl Connection {
             log_start: wire_offset(opened.status.log_start),
             durable_end: wire_offset(opened.status.durable),
             max_message_bytes: opened.config.max_message_bytes,
-            durable: durable.into_iter().collect(),
+            durable: durable.collect(),
         };
         self.put_answer(call, 0, &answer);
     }
