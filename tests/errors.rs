@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use duramen_protocol::batch::BatchHeader;
+use duramen_protocol::batch::{BatchError, BatchHeader, batches};
 use duramen_protocol::native::messages::{Hello, Ping, Read};
 use duramen_protocol::native::{ANY_CORE, ErrorCode, ErrorDetail, frame};
 
@@ -97,6 +97,17 @@ fn damaged(data: &Path) -> (Server, Wire, u32) {
     (server, wire, handle)
 }
 
+/// Fails if a damaged batch was served. The last one may be cut.
+fn assert_sound(bytes: &[u8], from: i64) {
+    for (position, batch) in batches(bytes) {
+        if let Err(error) = batch
+            && !matches!(error, BatchError::Truncated { .. })
+        {
+            panic!("served from {from}, at byte {position}: {error}");
+        }
+    }
+}
+
 /// Reads on from an offset, past damage, to the end. Gives the offsets served, and the ranges that
 /// were refused.
 fn read_around(wire: &mut Wire, handle: u32, end: i64) -> (Vec<i64>, Vec<(i64, i64)>) {
@@ -105,8 +116,10 @@ fn read_around(wire: &mut Wire, handle: u32, end: i64) -> (Vec<i64>, Vec<(i64, i
         wire.send(handle, &Read { offset: next, min_bytes: 1, max_bytes: 1 << 20, max_wait_ms: 0 });
         match wire.frame().records() {
             Ok((_, bytes)) => {
+                assert_sound(&bytes, next);
                 let new = texts(&bytes).into_iter().map(|(offset, _)| offset);
                 served.extend(new.filter(|offset| *offset >= next));
+                assert!(served.last() >= Some(&next), "no record at offset {next}");
                 next = served.last().unwrap() + 1;
             }
             Err(error) => {

@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use duramen_protocol::batch::BatchHeader;
+use duramen_protocol::native::ErrorCode;
 use serde_json::Value;
 
 use support::records::{count, is_whole, verify};
 use support::server::{Ended, Server, folder, run, serve_again};
+use support::wire::Wire;
 
 const PARTITIONS: u32 = 4;
 /// Far longer than it takes to store the files.
@@ -256,6 +258,10 @@ fn a_flipped_byte_is_named_and_the_rest_is_served() {
     assert!(ended.stdout.contains(&place), "{place}\n{}", ended.stdout);
 
     let server = Server::spawn(&mut serve_again(&data, address)).unwrap();
+    // Asked by hand: the client finds such a batch out by itself.
+    let (mut wire, handle) = Wire::find(address, "logs", 2).unwrap();
+    let refused = wire.read(handle, first).map(|(head, _)| head).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::CORRUPT_LOG);
     let (records, ended) = consume(address);
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     let corrupt = format!("corrupt: logs-2 offsets {first}-{last}\n");

@@ -5,41 +5,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::server::{Server, folder};
-
-/// Far longer than any command here takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::watchdog::Watchdog;
 
 /// A server with a data directory of its own.
 pub struct Site {
     pub server: Server,
     pub folder: tempfile::TempDir,
-}
-
-/// Ends a command that takes far longer than any should, so that its test fails instead of waiting.
-struct Watchdog(mpsc::Sender<()>);
-
-impl Watchdog {
-    fn watch(child: &Child) -> Watchdog {
-        let pid = Pid::from_child(child);
-        let (alive, heard) = mpsc::channel();
-        std::thread::spawn(move || {
-            if heard.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        });
-        Watchdog(alive)
-    }
-
-    /// The command has ended: another process may have its number from now on.
-    fn done(&self) {
-        let _ = self.0.send(());
-    }
 }
 
 /// What came of a command.

@@ -7,4 +7,5 @@ pub mod load;
 pub mod records;
 pub mod server;
 pub mod small_disk;
+pub mod watchdog;
 pub mod wire;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::watchdog::Watchdog;
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -146,7 +148,11 @@ impl Drop for Server {
 
 /// Runs a command that is expected to end by itself.
 pub fn run(command: &mut Command) -> Ended {
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let watchdog = Watchdog::watch(&child);
+    let output = child.wait_with_output().unwrap();
+    watchdog.done();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let (stdout, stderr) = (text(output.stdout), text(output.stderr));
     Ended { status: output.status, stdout, stderr }
