@@ -2,6 +2,7 @@
 //! and the whole collection where it is at hand.
 
 mod batches;
+mod codec;
 mod keys;
 mod reference;
 mod segments;

@@ -1,0 +1,49 @@
+//! AlterConfigs: replaces all configurations of a resource. Newer clients use
+//! [IncrementalAlterConfigs](super::incremental_alter_configs).
+//!
+//! - 2: flexible.
+
+use crate::codes::ErrorCode;
+use crate::kafka::message::{api, message};
+
+api! {
+    AlterConfigs: AlterConfigsRequest<'a> => AlterConfigsResponse<'r>;
+}
+
+message! {
+    /// Replaces all configurations of resources: what is not named goes back to its default.
+    pub struct AlterConfigsRequest<'a> {
+        0+  resources: Vec<AlterConfigsResource<'a>>;
+        /// Whether to check only, and change nothing.
+        0+  validate_only: bool;
+    }
+
+    /// A resource: a topic, a broker, a group.
+    pub struct AlterConfigsResource<'a> {
+        /// 2: topic, 4: broker, 8: broker logger, 16: client metrics, 32: group.
+        0+  resource_type: i8;
+        0+  resource_name: &'a str;
+        0+  configs: Vec<AlterableConfig<'a>>;
+    }
+
+    /// A configuration.
+    pub struct AlterableConfig<'a> {
+        0+  name: &'a str;
+        0+  value: Option<&'a str>;
+    }
+
+    /// What was changed.
+    pub struct AlterConfigsResponse<'a> {
+        0+  throttle_time_ms: i32;
+        0+  responses: Vec<AlterConfigsResourceResponse<'a>>;
+    }
+
+    /// A resource.
+    pub struct AlterConfigsResourceResponse<'a> {
+        0+  error_code: ErrorCode;
+        0+  error_message: Option<&'a str>;
+        /// 2: topic, 4: broker, 8: broker logger, 16: client metrics, 32: group.
+        0+  resource_type: i8;
+        0+  resource_name: &'a str;
+    }
+}

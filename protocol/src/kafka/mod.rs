@@ -1,0 +1,39 @@
+//! Kafka's protocol: requests, responses and the bytes they are.
+//!
+//! Every message is one short definition in [`messages`]; the file [`message`] says how to read one.
+//! [`api::ApiKey`] is the table of versions.
+//!
+//! ```text
+//! frame      00 00 00 15 | 00 12 00 03 | 00 00 00 01 | 00 02 'm' 'e' | 00 | 04 'k' 'c' 't' ...
+//!            length        key  version  correlation   client id       │    body
+//!                                                                      └ no tagged fields
+//! request    Reader ── RequestHeader::decode ── ApiKey ── FetchRequest::decode(&mut reader, version)
+//! response   Frames::push_response(correlation_id, version, &FetchResponse { .. })
+//! ```
+//!
+//! What holds:
+//! - No bytes make it panic, recurse or take more memory than [`decoder::MEMORY_PER_BYTE_MAX`] times
+//!   their length. An error names message, version, field and position.
+//! - What is read borrows from the frame, records above all; arrays alone are allocated.
+//! - What is written can leave out records that whoever sends the frame puts in: [`records`].
+//! - As with Kafka, fields are dropped silently only if the definition says so; anything else that a
+//!   version can't say is an error of whoever writes. A null string goes as an empty one there.
+
+pub mod api;
+pub mod decoder;
+pub mod encoder;
+pub mod error;
+pub mod field;
+pub mod frames;
+pub mod header;
+pub mod message;
+pub mod messages;
+pub mod records;
+pub mod spec;
+
+pub use api::{ApiKey, api_versions_answer};
+pub use error::CodecError;
+pub use frames::{Frames, Piece};
+pub use header::{RequestHeader, ResponseHeader};
+pub use message::{Message, Request};
+pub use records::{Hole, Records};
