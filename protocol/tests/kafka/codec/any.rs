@@ -93,3 +93,5 @@ macro_rules! define_decode {
 }
 
 with_all_messages!(define_decode);
+
+pub(crate) use with_all_messages;

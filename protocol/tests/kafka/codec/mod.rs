@@ -6,3 +6,4 @@ mod frames;
 mod golden;
 mod messages;
 mod mutations;
+mod peer;

@@ -14,7 +14,7 @@ use super::golden::{Golden, bodies};
 /// Seeds in a run that does not ask for more.
 const SEEDS: u64 = 10;
 
-fn seeds() -> u64 {
+pub fn seeds() -> u64 {
     std::env::var("DURAMEN_SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("a number of seeds"))
 }
 
@@ -28,7 +28,7 @@ const LIES: [&[u8]; 6] = [
     &[0x00],
 ];
 
-fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
+pub fn damage(random: &mut Rng, bytes: &mut Vec<u8>) {
     for _ in 0..random.usize(1..4) {
         let at = random.usize(..=bytes.len());
         match random.u8(..5) {
