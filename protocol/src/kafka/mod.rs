@@ -4,12 +4,19 @@
 //! [`api::ApiKey`] is the table of versions.
 //!
 //! ```text
-//! frame      00 00 00 15 | 00 12 00 03 | 00 00 00 01 | 00 02 'm' 'e' | 00 | 04 'k' 'c' 't' ...
-//!            length        key  version  correlation   client id       │    body
-//!                                                                      └ no tagged fields
-//! request    Reader ── RequestHeader::decode ── ApiKey ── FetchRequest::decode(&mut reader, version)
-//! response   Frames::push_response(correlation_id, version, &FetchResponse { .. })
+//! 00 00 00 14   length of what follows       ┐ frames
+//! 00 12         api key 18, ApiVersions      ┐
+//! 00 03         version 3                    │
+//! 00 00 00 01   correlation id               │ header::RequestHeader
+//! 00 02 6d 65   client id "me"               │
+//! 00            no tagged fields             ┘
+//! 04 6b 63 74   client_software_name "kct"   ┐
+//! 02 31         client_software_version "1"  │ messages::ApiVersionsRequest
+//! 00            no tagged fields             ┘
 //! ```
+//!
+//! A server reads [`RequestHeader::decode`], looks up [`RequestHeader::supported_api`], reads the body
+//! with that message's [`Message::decode`], and answers with [`Frames::push_response`].
 //!
 //! What holds:
 //! - No bytes make it panic, recurse or take more memory than [`decoder::MEMORY_PER_BYTE_MAX`] times

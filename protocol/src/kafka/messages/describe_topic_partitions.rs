@@ -13,7 +13,7 @@ api! {
 message! {
     /// Asks for topics and their partitions, a page at a time.
     pub struct DescribeTopicPartitionsRequest<'a> {
-        /// None are all: an empty list means every topic.
+        /// An empty list asks for every topic.
         0+  topics: Vec<TopicRequest<'a>>;
         /// Partitions in all that the response may have.
         0+  response_partition_limit: i32 = 2000;
@@ -58,13 +58,13 @@ message! {
         0+  leader_epoch: i32 [ignorable] = -1;
         /// The nodes that hold the partition.
         0+  replica_nodes: Vec<i32>;
-        /// Those of them that are in sync with the leader.
+        /// Those of the replicas that are in sync with the leader.
         0+  isr_nodes: Vec<i32>;
         /// Replicas that could lead without loss; None where that is not kept.
         0+  eligible_leader_replicas: Option<Vec<i32>>;
         /// Replicas that led last; None where that is not kept.
         0+  last_known_elr: Option<Vec<i32>>;
-        /// Those of them that are down.
+        /// Those of the replicas that are down.
         0+  offline_replicas: Vec<i32> [ignorable];
     }
 }

@@ -1,6 +1,7 @@
 //! InitProducerId: a producer id, never given twice.
 //!
-//! - 2: flexible. 3: a new epoch for an id. 4: PRODUCER_FENCED as an error. 5: TRANSACTION_ABORTABLE.
+//! - 2: flexible. 3: a new epoch for an id. 4: PRODUCER_FENCED.
+//! - 5: TRANSACTION_ABORTABLE.
 
 use crate::codes::ErrorCode;
 use crate::kafka::message::{api, message};

@@ -71,9 +71,9 @@ message! {
         7+  leader_epoch: i32 [ignorable] = -1;
         /// The nodes that hold the partition.
         0+  replica_nodes: Vec<i32>;
-        /// Those of them that are in sync with the leader.
+        /// Those of the replicas that are in sync with the leader.
         0+  isr_nodes: Vec<i32>;
-        /// Those of them that are down.
+        /// Those of the replicas that are down.
         5+  offline_replicas: Vec<i32> [ignorable];
     }
 }

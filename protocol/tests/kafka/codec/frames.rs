@@ -2,7 +2,9 @@
 
 use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::kafka::messages::fetch::{FetchableTopicResponse, PartitionData};
-use duramen_protocol::kafka::messages::{FetchResponse, HeartbeatResponse, ProduceRequest};
+use duramen_protocol::kafka::messages::{
+    ApiVersionsRequest, FetchResponse, HeartbeatResponse, ProduceRequest,
+};
 use duramen_protocol::kafka::{
     ApiKey, Frames, Hole, Message, Piece, Records, RequestHeader, ResponseHeader,
 };
@@ -183,16 +185,22 @@ fn a_message_that_can_not_be_said_leaves_no_trace() {
     assert_eq!(before.holes(), [Hole { at: before.bytes().len() - 3, len: 9 }]);
 }
 
+/// The bytes that the module's documentation shows.
 #[test]
 fn a_request_and_its_header() {
+    let request = ApiVersionsRequest {
+        client_software_name: "kct",
+        client_software_version: "1",
+        ..Default::default()
+    };
     let mut frames = Frames::default();
-    let request = ProduceRequest { acks: -1, timeout_ms: 30_000, ..Default::default() };
-    frames.push_request(5, Some("me"), 9, &request).unwrap();
+    frames.push_request(1, Some("me"), 3, &request).unwrap();
+    assert_eq!(frames.bytes(), unhex("00000014001200030000000100026d6500046b6374023100"));
     let mut reader = Reader::new(frames.bytes());
-    assert_eq!(reader.i32().unwrap() as usize, frames.bytes().len() - 4);
+    assert_eq!(reader.i32(), Ok(20));
     let header = RequestHeader::decode(&mut reader).unwrap();
-    assert_eq!((header.supported_api(), header.client_id), (Some(ApiKey::Produce), Some("me")));
-    assert_eq!(ProduceRequest::decode(&mut reader, header.api_version), Ok(request));
+    assert_eq!((header.supported_api(), header.client_id), (Some(ApiKey::ApiVersions), Some("me")));
+    assert_eq!(ApiVersionsRequest::decode(&mut reader, header.api_version), Ok(request));
     assert_eq!(reader.finish(), Ok(()));
 }
 
