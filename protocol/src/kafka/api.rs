@@ -47,8 +47,8 @@ macro_rules! apis {
     };
 }
 
-// The low ends are what clients look for. librdkafka before 2.12 compresses only where Produce v0 is
-// advertised, and has groups only with JoinGroup v0, OffsetFetch v1 and OffsetCommit v1 or v2.
+// The low ends are what clients look for. librdkafka before 2.12 compresses only where Produce v0
+// is advertised, and has groups only with JoinGroup v0, OffsetFetch v1 and OffsetCommit v1 or v2.
 apis! {
     0  Produce                 0-13, flexible 9+;
     1  Fetch                   4-18, flexible 12+;

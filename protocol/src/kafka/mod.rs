@@ -1,6 +1,6 @@
 //! Kafka's protocol: requests, responses and the bytes they are.
 //!
-//! Every message is one short definition in [`messages`]; the file [`message`] says how to read one.
+//! Every message is one short definition in [`messages`]; [`message`] says how to read one.
 //! [`api::ApiKey`] is the table of versions.
 //!
 //! ```text
@@ -15,16 +15,16 @@
 //! 00            no tagged fields             ┘
 //! ```
 //!
-//! A server reads [`RequestHeader::decode`], looks up [`RequestHeader::supported_api`], reads the body
-//! with that message's [`Message::decode`], and answers with [`Frames::push_response`].
+//! A server reads [`RequestHeader::decode`], looks up [`RequestHeader::supported_api`], reads the
+//! body with that message's [`Message::decode`], and answers with [`Frames::push_response`].
 //!
 //! What holds:
-//! - No bytes make it panic, recurse or take more memory than [`decoder::MEMORY_PER_BYTE_MAX`] times
-//!   their length. An error names message, version, field and position.
+//! - No bytes make it panic or recurse, or take more memory than their own length times
+//!   [`decoder::MEMORY_PER_BYTE_MAX`]. An error names message, version, field and position.
 //! - What is read borrows from the frame, records above all; arrays alone are allocated.
 //! - What is written can leave out records that whoever sends the frame puts in: [`records`].
-//! - As with Kafka, fields are dropped silently only if the definition says so; anything else that a
-//!   version can't say is an error of whoever writes. A null string goes as an empty one there.
+//! - As with Kafka, fields are dropped silently only if the definition says so; anything else that
+//!   a version can't say is an error of whoever writes. A null string goes as an empty one there.
 
 pub mod api;
 pub mod decoder;

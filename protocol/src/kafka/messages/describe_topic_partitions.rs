@@ -7,7 +7,8 @@ use crate::codes::ErrorCode;
 use crate::kafka::message::{api, message};
 
 api! {
-    DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a> => DescribeTopicPartitionsResponse<'r>;
+    DescribeTopicPartitions:
+        DescribeTopicPartitionsRequest<'a> => DescribeTopicPartitionsResponse<'r>;
 }
 
 message! {

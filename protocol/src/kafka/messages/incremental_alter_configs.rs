@@ -6,7 +6,8 @@ use crate::codes::ErrorCode;
 use crate::kafka::message::{api, message};
 
 api! {
-    IncrementalAlterConfigs: IncrementalAlterConfigsRequest<'a> => IncrementalAlterConfigsResponse<'r>;
+    IncrementalAlterConfigs:
+        IncrementalAlterConfigsRequest<'a> => IncrementalAlterConfigsResponse<'r>;
 }
 
 message! {

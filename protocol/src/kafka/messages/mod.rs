@@ -1,10 +1,10 @@
 //! The messages: a file an API, its request and its response.
 //!
-//! Names, order and versions are those of Kafka's own definitions. Fields that need no word have none:
-//! `error_code` and `error_message` say what went wrong with what they stand in,
+//! Names, order and versions are those of Kafka's own definitions. Fields that need no word have
+//! none: `error_code` and `error_message` say what went wrong with what they stand in,
 //! `throttle_time_ms` how long the client shall wait before its next request, a `topic_id` of zeros
-//! that there is none, and `authorized_operations` is a set of bits, `i32::MIN` where it was not asked
-//! for.
+//! that there is none, and `authorized_operations` is a set of bits, `i32::MIN` where it was not
+//! asked for.
 
 pub mod alter_configs;
 pub mod api_versions;
