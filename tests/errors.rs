@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use duramen_protocol::batch::{BatchError, BatchHeader, batches};
-use duramen_protocol::native::messages::{Hello, Ping, Read};
+use duramen_protocol::native::messages::{Hello, Ping, Read, Stats};
 use duramen_protocol::native::{ANY_CORE, ErrorCode, ErrorDetail, frame};
 
+use support::seccomp::refuse_io_uring_to_this_thread;
 use support::server::{Ended, Server, folder, run, serve};
 use support::wire::{Wire, batch, texts};
 
@@ -152,4 +153,58 @@ fn damaged_batches_are_refused_and_all_others_served() {
     assert_eq!(wire.append(handle, &batch(&["new"])).unwrap().base_offset, 20);
     assert_eq!(read_around(&mut wire, handle, 21).0.last(), Some(&20));
     assert!(server.stop().success());
+}
+
+/// Starts a server where io_uring is refused.
+fn without_io_uring(data: &Path, io: &str) -> Result<Server, Ended> {
+    let spawn = || {
+        refuse_io_uring_to_this_thread();
+        Server::spawn(serve(data).args(["--io", io]))
+    };
+    std::thread::scope(|scope| scope.spawn(spawn).join()).unwrap()
+}
+
+/// The cause and the remedy that a refusal names on this machine: the kernel asks the filter before
+/// it looks at its own setting, so only the setting itself tells which of the two it was.
+fn cause_and_remedy() -> [&'static str; 2] {
+    let setting = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+    match setting.as_deref().map(str::trim) {
+        Ok("1" | "2") => ["kernel.io_uring_disabled is", "sysctl kernel.io_uring_disabled=0"],
+        _ => ["by seccomp", "allow the io_uring system calls in the container's seccomp profile"],
+    }
+}
+
+#[test]
+fn where_io_uring_is_refused_the_server_says_why_and_serves_without_it() {
+    let dir = folder();
+    let server = without_io_uring(dir.path(), "auto").unwrap();
+    let said = server.stderr();
+    for words in ["blocking threads: io_uring is refused: "].into_iter().chain(cause_and_remedy()) {
+        assert!(said.contains(words), "no {words:?} in {said}");
+    }
+    let mut wire = Wire::connect(server.address);
+    assert_eq!(wire.call(0, &Stats {}).unwrap().io_engine, "blocking");
+    wire.create("events", 1);
+    let (mut wire, handle) = Wire::find(server.address, "events", 0).unwrap();
+    assert_eq!(wire.append(handle, &batch(&["by threads"])).unwrap().base_offset, 0);
+    assert_eq!(wire.read_all(handle, 1), ["by threads"]);
+    server.kill();
+    let server = without_io_uring(dir.path(), "auto").unwrap();
+    let (mut wire, handle) = Wire::find(server.address, "events", 0).unwrap();
+    assert_eq!(wire.read_all(handle, 1), ["by threads"]);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn who_asks_for_io_uring_gets_it_or_a_reason() {
+    let dir = folder();
+    let data = dir.path().join("data");
+    let ended = without_io_uring(&data, "uring").err().expect("a server without io_uring");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.starts_with("duramen: io_uring is refused: "), "{}", ended.stderr);
+    for words in cause_and_remedy().into_iter().chain([", or use --io blocking\n"]) {
+        assert!(ended.stderr.contains(words), "no {words:?} in {}", ended.stderr);
+    }
+    assert_eq!((ended.stdout.as_str(), ended.stderr.lines().count()), ("", 1), "{ended:?}");
+    assert!(!data.exists(), "nothing is made");
 }

@@ -159,7 +159,12 @@ fn memlock_bytes() -> Option<u64> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/support/seccomp.rs"]
+mod seccomp;
+
+#[cfg(test)]
 mod tests {
+    use super::seccomp::refuse_io_uring_to_this_thread;
     use super::*;
 
     fn message(errno: i32, disabled: Option<u8>) -> String {
@@ -197,28 +202,6 @@ mod tests {
         assert_eq!((auto.engine, blocking.engine), (Engine::Blocking, Engine::Blocking));
         assert!(refusal.to_string().contains("seccomp"), "{refusal}");
         assert_eq!(auto.to_string(), format!("blocking threads: {refusal}"));
-    }
-
-    /// Puts this thread, and no other, under a filter as a container's.
-    fn refuse_io_uring_to_this_thread() {
-        let statement =
-            |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
-        let mut is_setup =
-            statement(libc::BPF_JMP | libc::BPF_JEQ, libc::SYS_io_uring_setup as u32);
-        is_setup.jf = 1;
-        let mut filter = [
-            statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-            is_setup,
-            statement(libc::BPF_RET, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-            statement(libc::BPF_RET, libc::SECCOMP_RET_ALLOW),
-        ];
-        let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-        // SAFETY: the kernel copies the program, which is alive, during the call.
-        unsafe {
-            assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-            let mode = libc::SECCOMP_MODE_FILTER;
-            assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod load;
 pub mod records;
+pub mod seccomp;
 pub mod server;
 pub mod small_disk;
 pub mod watchdog;
