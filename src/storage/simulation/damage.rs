@@ -9,13 +9,14 @@ use duramen_protocol::files::catalog::{CatalogFile, TopicRecord};
 use duramen_protocol::files::journal::{GROUP_HEADER_LEN, Group, PartitionKey};
 
 use super::model;
+use super::reads::bytes_of;
 use crate::config::topic::TopicConfig;
 use crate::io::Now;
 use crate::io::fake::Fake;
 use crate::storage::names::Layout;
 use crate::storage::recovery::{self, Plan, Recovered, RecoveryError};
 use crate::storage::store::{Event, Store, StoreConfig};
-use crate::storage::{Data, From, Piece, Read, ReadError};
+use crate::storage::{Data, From, Read, ReadError};
 
 const TOPIC: TopicId = TopicId([7; 16]);
 pub(super) const JOURNAL: &str = "data/.duramen/session-1/core-0/journal-1";
@@ -200,14 +201,7 @@ fn read(store: &mut Store<Fake>, from: u64) -> Result<Vec<u8>, ReadError> {
         Read::Error(error) => return Err(error),
         Read::Pending(_) => pending_read(store)?,
     };
-    let mut bytes = Vec::new();
-    for piece in &data.pieces {
-        match piece {
-            Piece::Memory(slice) => bytes.extend_from_slice(slice),
-            Piece::File { file, at, len } => bytes.extend(store.disk().peek(*file, *at, *len)),
-        }
-    }
-    Ok(bytes)
+    Ok(bytes_of(&data, store.disk()))
 }
 
 #[test]

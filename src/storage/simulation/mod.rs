@@ -11,6 +11,8 @@ mod abandoned;
 mod damage;
 mod full;
 mod model;
+mod reads;
+mod restarts;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
