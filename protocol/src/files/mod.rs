@@ -30,6 +30,7 @@ pub mod partition_folder;
 pub mod partition_metadata;
 pub mod producer_snapshot;
 pub mod segment;
+pub mod sparse_index;
 pub mod time_index;
 pub mod topic_id;
 pub mod txn_index;

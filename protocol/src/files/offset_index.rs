@@ -12,8 +12,13 @@
 //! The first batch never has an entry, so that a position is never 0; what is all zeros is the
 //! rest of a file that was allocated ahead.
 
+use super::sparse_index::{IndexEntry, SparseIndex};
+
 /// Bytes of an entry.
 pub const ENTRY_LEN: usize = 8;
+
+/// The bytes of an index.
+pub type OffsetIndex<'a> = SparseIndex<'a, OffsetEntry, ENTRY_LEN>;
 
 /// Where a batch starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +46,12 @@ impl OffsetEntry {
         bytes[4..].copy_from_slice(&self.position.to_be_bytes());
         bytes
     }
+}
 
-    /// The inverse of [`OffsetEntry::encode`].
-    pub fn decode(bytes: &[u8; ENTRY_LEN], base_offset: i64) -> OffsetEntry {
+impl IndexEntry<ENTRY_LEN> for OffsetEntry {
+    const ZEROS_MAY_BE_FIRST: bool = false;
+
+    fn decode(bytes: &[u8; ENTRY_LEN], base_offset: i64) -> OffsetEntry {
         let [a, b, c, d, position @ ..] = *bytes;
         let relative = i32::from_be_bytes([a, b, c, d]);
         OffsetEntry {
@@ -51,57 +59,13 @@ impl OffsetEntry {
             position: u32::from_be_bytes(position),
         }
     }
-}
 
-/// The bytes of an index, borrowed; whatever they hold, nothing here panics.
-#[derive(Clone, Copy, Debug)]
-pub struct OffsetIndex<'a> {
-    base_offset: i64,
-    entries: &'a [[u8; ENTRY_LEN]],
-}
-
-impl<'a> OffsetIndex<'a> {
-    /// The index of the segment that starts at `base_offset`. A tail of zeros, or of less than an
-    /// entry, is left aside.
-    pub fn new(base_offset: i64, bytes: &'a [u8]) -> Self {
-        let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
-        let valid = entries.partition_point(|entry| *entry != [0; ENTRY_LEN]);
-        OffsetIndex { base_offset, entries: &entries[..valid] }
+    fn offset(&self) -> i64 {
+        self.offset
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Bytes that hold entries: the exact length of the file, without its tail.
-    pub fn valid_bytes(&self) -> usize {
-        self.entries.len() * ENTRY_LEN
-    }
-
-    /// The entries in order.
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = OffsetEntry> + ExactSizeIterator + use<'a> {
-        let base_offset = self.base_offset;
-        self.entries.iter().map(move |bytes| OffsetEntry::decode(bytes, base_offset))
-    }
-
-    /// The last entry.
-    pub fn last(&self) -> Option<OffsetEntry> {
-        self.iter().next_back()
-    }
-
-    /// The greatest entry at or below `offset`. `None`: start at the segment's first byte.
-    pub fn lookup(&self, offset: i64) -> Option<OffsetEntry> {
-        let decode = |bytes: &_| OffsetEntry::decode(bytes, self.base_offset);
-        let after = self.entries.partition_point(|bytes| decode(bytes).offset <= offset);
-        Some(decode(self.entries.get(after.checked_sub(1)?)?))
+    fn key(&self) -> i64 {
+        self.offset
     }
 }
 

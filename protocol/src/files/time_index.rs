@@ -10,8 +10,13 @@
 //! looks for the first record at or after a time takes the greatest entry at or below it and walks
 //! on from the batch that holds its offset.
 
+use super::sparse_index::{IndexEntry, SparseIndex};
+
 /// Bytes of an entry.
 pub const ENTRY_LEN: usize = 12;
+
+/// The bytes of an index.
+pub type TimeIndex<'a> = SparseIndex<'a, TimeEntry, ENTRY_LEN>;
 
 /// The largest timestamp so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +39,13 @@ impl TimeEntry {
         bytes[8..].copy_from_slice(&relative.to_be_bytes());
         bytes
     }
+}
 
-    /// The inverse of [`TimeEntry::encode`].
-    pub fn decode(bytes: &[u8; ENTRY_LEN], base_offset: i64) -> TimeEntry {
+impl IndexEntry<ENTRY_LEN> for TimeEntry {
+    /// Time 0 at the first offset.
+    const ZEROS_MAY_BE_FIRST: bool = true;
+
+    fn decode(bytes: &[u8; ENTRY_LEN], base_offset: i64) -> TimeEntry {
         let [timestamp @ .., a, b, c, d] = *bytes;
         let relative = i32::from_be_bytes([a, b, c, d]);
         TimeEntry {
@@ -44,65 +53,13 @@ impl TimeEntry {
             offset: base_offset.saturating_add(i64::from(relative)),
         }
     }
-}
 
-/// The bytes of an index, borrowed; whatever they hold, nothing here panics.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeIndex<'a> {
-    base_offset: i64,
-    entries: &'a [[u8; ENTRY_LEN]],
-}
-
-impl<'a> TimeIndex<'a> {
-    /// The index of the segment that starts at `base_offset`. A tail of zeros, or of less than an
-    /// entry, is left aside.
-    pub fn new(base_offset: i64, bytes: &'a [u8]) -> Self {
-        let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
-        let valid = match entries.split_first() {
-            None => 0,
-            Some((first, rest)) => {
-                let rest = rest.partition_point(|entry| *entry != [0; ENTRY_LEN]);
-                // Time 0 at the first offset is all zeros too. Alone it is an entry only in a file
-                // that was trimmed to it.
-                let tail = *first == [0; ENTRY_LEN] && rest == 0 && bytes.len() > ENTRY_LEN;
-                if tail { 0 } else { 1 + rest }
-            }
-        };
-        TimeIndex { base_offset, entries: &entries[..valid] }
+    fn offset(&self) -> i64 {
+        self.offset
     }
 
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Bytes that hold entries: the exact length of the file, without its tail.
-    pub fn valid_bytes(&self) -> usize {
-        self.entries.len() * ENTRY_LEN
-    }
-
-    /// The entries in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = TimeEntry> + ExactSizeIterator + use<'a> {
-        let base_offset = self.base_offset;
-        self.entries.iter().map(move |bytes| TimeEntry::decode(bytes, base_offset))
-    }
-
-    /// The last entry.
-    pub fn last(&self) -> Option<TimeEntry> {
-        self.iter().next_back()
-    }
-
-    /// The greatest entry at or below `timestamp`, in milliseconds since 1970. `None`: start at
-    /// the segment's first record.
-    pub fn lookup(&self, timestamp: i64) -> Option<TimeEntry> {
-        let decode = |bytes: &_| TimeEntry::decode(bytes, self.base_offset);
-        let after = self.entries.partition_point(|bytes| decode(bytes).timestamp <= timestamp);
-        Some(decode(self.entries.get(after.checked_sub(1)?)?))
+    fn key(&self) -> i64 {
+        self.timestamp
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use duramen_protocol::files::offset_index::{self, OffsetEntry};
 use duramen_protocol::files::producer_snapshot::{self, ProducerEntry};
+use duramen_protocol::files::sparse_index::IndexEntry as _;
 use duramen_protocol::files::time_index::{self, TimeEntry};
 use duramen_protocol::files::{leader_epochs, partition_metadata, txn_index};
 

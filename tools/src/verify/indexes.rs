@@ -6,10 +6,12 @@
 
 use std::fmt::Display;
 use std::io;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use duramen_protocol::batch::BatchHeader;
 use duramen_protocol::files::offset_index::{self, OffsetEntry};
+use duramen_protocol::files::sparse_index::IndexEntry;
 use duramen_protocol::files::time_index::{self, TimeEntry};
 use duramen_protocol::files::txn_index::{self, AbortedTxn};
 
@@ -90,11 +92,60 @@ impl<'p, const N: usize> Ahead<'p, N> {
     }
 }
 
-/// `*.index`
-pub(super) struct OffsetIndexCheck<'p> {
-    ahead: Ahead<'p, { offset_index::ENTRY_LEN }>,
-    base_offset: i64,
+/// What is to be said of an entry.
+enum Verdict {
+    /// It is about something that comes later.
+    Later,
+    /// It is right, or can't be checked.
+    Unsaid,
+    Note(String),
+    Damage(String),
 }
+
+/// An index whose entries rise with the log.
+struct Rising<'p, E, const N: usize> {
+    ahead: Ahead<'p, N>,
+    base_offset: i64,
+    entry: PhantomData<E>,
+}
+
+impl<'p, E: IndexEntry<N>, const N: usize> Rising<'p, E, N> {
+    fn open(
+        path: &'p Path,
+        base_offset: i64,
+        excused_from: u64,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<Self> {
+        let ahead = Ahead::open(path, E::ZEROS_MAY_BE_FIRST, excused_from, findings)?;
+        Ok(Rising { ahead, base_offset, entry: PhantomData })
+    }
+
+    /// Takes the entries of which something is known by now.
+    fn take(
+        &mut self,
+        look: impl Fn(&E) -> Verdict,
+        findings: &mut Findings<'_>,
+    ) -> io::Result<()> {
+        while let Some((at, bytes)) = self.ahead.next {
+            let entry = E::decode(&bytes, self.base_offset);
+            match look(&entry) {
+                Verdict::Later => return Ok(()),
+                Verdict::Unsaid => {}
+                Verdict::Note(reason) => {
+                    findings.note(self.ahead.place(at, Some(entry.offset())), reason)?;
+                }
+                Verdict::Damage(reason) => {
+                    self.ahead.damage(at, entry.offset(), reason, findings)?;
+                }
+            }
+            self.ahead.advance(findings)?;
+        }
+        Ok(())
+    }
+}
+
+/// `*.index`
+pub(super) struct OffsetIndexCheck<'p>(Rising<'p, OffsetEntry, { offset_index::ENTRY_LEN }>);
 
 impl<'p> OffsetIndexCheck<'p> {
     pub(super) fn open(
@@ -103,13 +154,7 @@ impl<'p> OffsetIndexCheck<'p> {
         excused_from: u64,
         findings: &mut Findings<'_>,
     ) -> io::Result<Self> {
-        let ahead = Ahead::open(path, false, excused_from, findings)?;
-        Ok(OffsetIndexCheck { ahead, base_offset })
-    }
-
-    fn peek(&self) -> Option<(u64, OffsetEntry)> {
-        let (position, bytes) = self.ahead.next?;
-        Some((position, OffsetEntry::decode(&bytes, self.base_offset)))
+        Ok(OffsetIndexCheck(Rising::open(path, base_offset, excused_from, findings)?))
     }
 
     /// A batch passes by.
@@ -120,29 +165,23 @@ impl<'p> OffsetIndexCheck<'p> {
         findings: &mut Findings<'_>,
     ) -> io::Result<()> {
         let last_offset = header.last_offset();
-        while let Some((at, entry)) = self.peek() {
-            let entry_position = u64::from(entry.position);
-            if entry_position > position && entry.offset > last_offset {
-                break;
-            }
-            if entry_position != position || entry.offset != last_offset {
-                let reason = format_args!(
-                    "entry says position {entry_position}, where no batch starts that ends at its \
-                     offset"
-                );
-                self.ahead.damage(at, entry.offset, reason, findings)?;
-            }
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        let look = |entry: &OffsetEntry| match u64::from(entry.position) {
+            at if at > position && entry.offset > last_offset => Verdict::Later,
+            at if at == position && entry.offset == last_offset => Verdict::Unsaid,
+            at => Verdict::Damage(format!(
+                "entry says position {at}, where no batch starts that ends at its offset"
+            )),
+        };
+        self.0.take(look, findings)
     }
 
     /// A bad stretch passes by; what is said of it can't be checked.
     pub(super) fn skip(&mut self, until: u64, findings: &mut Findings<'_>) -> io::Result<()> {
-        while self.peek().is_some_and(|(_, entry)| u64::from(entry.position) < until) {
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        let look = |entry: &OffsetEntry| match u64::from(entry.position) < until {
+            true => Verdict::Unsaid,
+            false => Verdict::Later,
+        };
+        self.0.take(look, findings)
     }
 
     /// The segment is over; its good batches ended at `end`.
@@ -151,18 +190,15 @@ impl<'p> OffsetIndexCheck<'p> {
         end: &SegmentEnd,
         findings: &mut Findings<'_>,
     ) -> io::Result<()> {
-        while let Some((at, entry)) = self.peek() {
-            let behind =
-                entry.offset >= end.next_offset && u64::from(entry.position) >= end.position;
-            let reason =
-                format_args!("entry says position {}, behind the segment's end", entry.position);
-            match behind && !end.is_vouched {
-                true => findings.note(self.ahead.place(at, Some(entry.offset)), reason)?,
-                false => self.ahead.damage(at, entry.offset, reason, findings)?,
+        let look = |entry: &OffsetEntry| {
+            let at = u64::from(entry.position);
+            let reason = format!("entry says position {at}, behind the segment's end");
+            match entry.offset >= end.next_offset && at >= end.position && !end.is_vouched {
+                true => Verdict::Note(reason),
+                false => Verdict::Damage(reason),
             }
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        };
+        self.0.take(look, findings)
     }
 }
 
@@ -176,8 +212,7 @@ pub(super) struct SegmentEnd {
 
 /// `*.timeindex`
 pub(super) struct TimeIndexCheck<'p> {
-    ahead: Ahead<'p, { time_index::ENTRY_LEN }>,
-    base_offset: i64,
+    entries: Rising<'p, TimeEntry, { time_index::ENTRY_LEN }>,
     /// The largest timestamp so far; none if something was not seen.
     largest: Option<i64>,
 }
@@ -189,13 +224,8 @@ impl<'p> TimeIndexCheck<'p> {
         excused_from: u64,
         findings: &mut Findings<'_>,
     ) -> io::Result<Self> {
-        let ahead = Ahead::open(path, true, excused_from, findings)?;
-        Ok(TimeIndexCheck { ahead, base_offset, largest: Some(-1) })
-    }
-
-    fn peek(&self) -> Option<(u64, TimeEntry)> {
-        let (position, bytes) = self.ahead.next?;
-        Some((position, TimeEntry::decode(&bytes, self.base_offset)))
+        let entries = Rising::open(path, base_offset, excused_from, findings)?;
+        Ok(TimeIndexCheck { entries, largest: Some(-1) })
     }
 
     /// A batch passes by. An entry names its last offset; some versions of Kafka named that of the
@@ -206,34 +236,35 @@ impl<'p> TimeIndexCheck<'p> {
         or_at: Option<i64>,
         findings: &mut Findings<'_>,
     ) -> io::Result<()> {
-        self.largest = self.largest.map(|largest| largest.max(header.max_timestamp));
-        while let Some((at, entry)) = self.peek() {
+        let largest = self.largest.map(|largest| largest.max(header.max_timestamp));
+        self.largest = largest;
+        let look = |entry: &TimeEntry| {
             if entry.offset > header.last_offset() {
-                break;
+                return Verdict::Later;
             }
             let is_here = entry.offset == header.last_offset() || Some(entry.offset) == or_at;
-            let is_largest = self.largest.is_none_or(|largest| largest == entry.timestamp);
-            if !is_here || entry.timestamp != header.max_timestamp || !is_largest {
-                let reason = format_args!(
+            let is_largest = largest.is_none_or(|largest| largest == entry.timestamp);
+            match is_here && entry.timestamp == header.max_timestamp && is_largest {
+                true => Verdict::Unsaid,
+                false => Verdict::Damage(format!(
                     "entry says timestamp {}, which is not the largest so far in a batch that ends at \
                      its offset",
                     entry.timestamp
-                );
-                self.ahead.damage(at, entry.offset, reason, findings)?;
+                )),
             }
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        };
+        self.entries.take(look, findings)
     }
 
     /// A bad stretch passes by, up to `next_offset`; what is said of it can't be checked, nor what
     /// the largest timestamp is from here on.
     pub(super) fn skip(&mut self, next_offset: i64, findings: &mut Findings<'_>) -> io::Result<()> {
         self.largest = None;
-        while self.peek().is_some_and(|(_, entry)| entry.offset < next_offset) {
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        let look = |entry: &TimeEntry| match entry.offset < next_offset {
+            true => Verdict::Unsaid,
+            false => Verdict::Later,
+        };
+        self.entries.take(look, findings)
     }
 
     /// The segment is over.
@@ -242,15 +273,14 @@ impl<'p> TimeIndexCheck<'p> {
         end: &SegmentEnd,
         findings: &mut Findings<'_>,
     ) -> io::Result<()> {
-        while let Some((at, entry)) = self.peek() {
-            let reason = "entry says an offset behind the segment's end";
+        let look = |_: &TimeEntry| {
+            let reason = "entry says an offset behind the segment's end".to_owned();
             match end.is_vouched {
-                true => self.ahead.damage(at, entry.offset, reason, findings)?,
-                false => findings.note(self.ahead.place(at, Some(entry.offset)), reason)?,
+                true => Verdict::Damage(reason),
+                false => Verdict::Note(reason),
             }
-            self.ahead.advance(findings)?;
-        }
-        Ok(())
+        };
+        self.entries.take(look, findings)
     }
 }
 
