@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use duramen_protocol::native::messages::{Config, CreateTopic};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use support::records::{are_dense, block_on, consume_all, is_whole};
-use support::server::{Server, folder, serve, serve_again};
+use support::server::{Server, files_below, folder, serve, serve_again};
 use support::small_disk::SmallDisk;
 use support::wire::{Wire, batch};
 
@@ -161,19 +162,10 @@ fn a_limit_on_file_sizes_is_a_full_disk() {
 
 /// The bytes of every journal file.
 fn journals(data: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![data.join(".duramen")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().unwrap().to_str().unwrap().starts_with("journal") {
-                found.insert(path.clone(), std::fs::read(path).unwrap());
-            }
-        }
-    }
-    found
+    let files = files_below(&data.join(".duramen")).into_iter();
+    let journals =
+        files.filter(|path| path.file_name().unwrap().as_bytes().starts_with(b"journal"));
+    journals.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
 #[test]

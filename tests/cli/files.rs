@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{Site, duramen, feed, flip, run};
-use crate::support::server::{Server, serve};
+use crate::support::server::{Server, files_below, serve};
 
 /// The segment of the only partition of `events`.
 fn segment(data: &Path) -> PathBuf {
@@ -70,18 +70,8 @@ fn what_cannot_be_looked_at_is_2() {
 
 /// The journal file that holds `needle`.
 fn journal_with(data: &Path, needle: &[u8]) -> PathBuf {
-    let mut folders = vec![data.join(".duramen")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if find(&path, needle).is_some() {
-                return path;
-            }
-        }
-    }
-    panic!("no journal has the record");
+    let mut journals = files_below(&data.join(".duramen")).into_iter();
+    journals.find(|path| find(path, needle).is_some()).expect("a journal with the record")
 }
 
 #[test]
