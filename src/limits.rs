@@ -23,7 +23,9 @@ pub const MATERIALISE_BYTES: u64 = 256 << 10;
 /// The most that one write to a segment carries.
 pub const MATERIALISE_WRITE_BYTES: u64 = 1 << 20;
 /// Writes to segments in flight, a core.
-pub const MATERIALISE_IN_FLIGHT: usize = 2;
+pub const MATERIALISE_IN_FLIGHT: usize = 8;
+/// Of many logs with little each, how many are queued for a write at a time.
+pub const MATERIALISE_SWEEP: usize = 32;
 
 /// The least by which a segment's reserved space grows.
 pub const RESERVE_BYTES_MIN: u64 = 256 << 10;

@@ -58,11 +58,25 @@ impl<D: Disk> Store<D> {
         if queued.is_some() || !self.arena.is_pressed() {
             return queued;
         }
+        self.queue_largest();
+        self.to_write.pop_front()
+    }
+
+    /// Queues the logs with the largest tails; less than a block is written only when it must be.
+    /// Several at a time, as looking at all logs takes long where there are many.
+    fn queue_largest(&mut self) {
         let idle = self.logs.iter().filter(|(_, l)| !l.writing && !l.queued);
-        let largest = idle.max_by_key(|(id, l)| (l.unmaterialised_bytes(), std::cmp::Reverse(*id)));
-        let (id, log) = largest?;
-        // Less than a block is written only when it must be.
-        (log.unmaterialised_bytes() >= self.block_bytes).then_some(id)
+        let mut tails: Vec<(std::cmp::Reverse<u64>, LogId)> = idle
+            .map(|(id, l)| (std::cmp::Reverse(l.unmaterialised_bytes()), id))
+            .filter(|(bytes, _)| bytes.0 >= self.block_bytes)
+            .collect();
+        tails.sort_unstable();
+        for (_, id) in tails.into_iter().take(limits::MATERIALISE_SWEEP) {
+            if let Some(log) = self.logs.get_mut(id) {
+                log.queued = true;
+                self.to_write.push_back(id);
+            }
+        }
     }
 
     fn write_tail(&mut self, id: LogId) {
@@ -102,8 +116,8 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Frees memory that holds nothing but what is in segments too, oldest first. Returns whether
-    /// anything was freed.
+    /// Frees memory that holds nothing but what is in segments too, oldest first; a large block
+    /// whose end is still growing gives way to a small one. Returns whether anything was freed.
     pub(super) fn shed(&mut self) -> bool {
         while let Some((id, base)) = self.kept.pop_front() {
             let Some(segment) = self.logs.get_mut(id).and_then(|l| l.segment_mut(base)) else {
@@ -112,6 +126,14 @@ impl<D: Disk> Store<D> {
             if let Some(block) = segment.shed_chunk(self.block_bytes) {
                 self.arena.give(block);
                 self.kept.push_front((id, base));
+                return true;
+            }
+            let whole = segment.materialised - segment.materialised % self.block_bytes;
+            if segment.tail.can_shrink(whole, self.block_bytes)
+                && let Some(small) = self.arena.take(self.block_bytes as usize)
+            {
+                self.arena.give(segment.tail.shrink(whole, small));
+                self.kept.push_back((id, base));
                 return true;
             }
             // Nothing but a partial block is left, and its log is idle.

@@ -114,15 +114,14 @@ impl<D: Disk> Store<D> {
     /// The memory for `len` bytes behind what the tail has; several blocks for a large batch.
     fn ensure_memory(&mut self, id: LogId, len: u64) -> Result<(), Refusal> {
         let Some(log) = self.logs.get_mut(id) else { return Err(Refusal::Gone) };
-        let mut missing = (len as usize).saturating_sub(log.active().tail.room());
-        // Where memory is short, what a batch leaves unused of a block would hold up others.
-        let mut wish = match self.arena.is_pressed() {
-            true => missing / 2,
-            false => log.active().tail.next_block_bytes(missing),
-        };
+        let tail = &log.active().tail;
+        let mut missing = (len as usize).saturating_sub(tail.room());
+        let mut busy = tail.next_block_bytes();
         let mut blocks = std::mem::take(&mut self.spare_blocks);
         missing = missing.saturating_sub(blocks.iter().map(|b| b.capacity()).sum());
         while missing > 0 {
+            // Where memory is short, what a batch leaves unused of a block would hold up others.
+            let wish = if self.arena.is_pressed() { missing / 2 } else { missing.max(busy) };
             let Some(block) = self.arena.take(wish) else {
                 if self.shed() {
                     continue;
@@ -132,7 +131,7 @@ impl<D: Disk> Store<D> {
                 return Err(Refusal::Wait);
             };
             missing = missing.saturating_sub(block.capacity());
-            wish = if self.arena.is_pressed() { missing / 2 } else { missing };
+            busy = 0;
             blocks.push(block);
         }
         self.spare_blocks = blocks;

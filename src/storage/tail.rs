@@ -68,10 +68,10 @@ impl Tail {
         self.chunks.back().map_or(0, |c| c.block.room())
     }
 
-    /// Size that the next block should have: larger than the last one, as the partition is busy.
-    pub fn next_block_bytes(&self, need: usize) -> usize {
-        let last = self.chunks.back().map_or(0, |c| c.block.capacity());
-        need.max(last * 2)
+    /// Size that the next block should have at least: larger than the last one, as the partition
+    /// is busy.
+    pub fn next_block_bytes(&self) -> usize {
+        self.chunks.back().map_or(0, |c| c.block.capacity()) * 2
     }
 
     /// Begins a tail with the block that holds `position`'s predecessors, from the block's start.
@@ -158,6 +158,29 @@ impl Tail {
         (first.block.room() == 0).then(|| first.end())
     }
 
+    /// Whether all that has to stay in memory from the block border `whole` on is less than a
+    /// block, in a chunk that is larger.
+    pub fn can_shrink(&self, whole: u64, block_bytes: u64) -> bool {
+        let Some(last) = self.chunks.back().filter(|_| self.chunks.len() == 1) else {
+            return false;
+        };
+        last.start < whole && last.end() >= whole && last.end() - whole < block_bytes
+    }
+
+    /// Moves what stands from `whole` on to the block `into`, and gives the larger one back.
+    ///
+    /// # Panics
+    /// When [`Tail::can_shrink`] would not have allowed it.
+    pub fn shrink(&mut self, whole: u64, mut into: Block) -> Block {
+        let kept = self.range().map_or(0, |r| r.end - whole) as usize;
+        self.visit(whole..whole + kept as u64, |bytes| {
+            into.append(bytes);
+        });
+        assert_eq!(into.len(), kept, "shrank to a block that is too small");
+        self.chunks.push_back(Chunk { start: whole, block: into });
+        self.pop_chunk().unwrap_or_else(|| panic!("shrank an empty tail"))
+    }
+
     /// Removes the first chunk and the batches that begin in it.
     pub fn pop_chunk(&mut self) -> Option<Block> {
         let chunk = self.chunks.pop_front()?;
@@ -218,6 +241,32 @@ mod tests {
         assert_eq!(tail.find(0).unwrap().position, 13_192);
         assert_eq!(tail.batches_from(14_192).count(), 4);
         assert_eq!(tail.find(20), None);
+    }
+
+    #[test]
+    fn a_tail_shrinks_to_its_last_block_and_the_batches_in_it() {
+        let bytes: Vec<u8> = (0..10_000u32).map(|i| i as u8).collect();
+        let mut tail = Tail::default();
+        tail.grow(8192, Block::new(64 << 10));
+        assert_eq!(tail.append(&bytes), 10_000);
+        for i in 0..10 {
+            let (base_offset, position) = (i, 8192 + i * 1000);
+            let place = BatchPlace {
+                base_offset,
+                last_offset: base_offset,
+                position,
+                len: 1000,
+                max_timestamp: 0,
+            };
+            tail.push_batch(place);
+        }
+        assert!(tail.can_shrink(16_384, 4096) && !tail.can_shrink(12_288, 4096));
+        let old = tail.shrink(16_384, Block::new(4096));
+        assert_eq!((old.capacity(), tail.range()), (64 << 10, Some(16_384..18_192)));
+        assert_eq!(tail.slices(16_384..18_192)[0][..], bytes[8192..]);
+        // The batch at 16,192 begins before what is left.
+        assert_eq!(tail.first_batch().unwrap().position, 17_192);
+        assert!(!tail.can_shrink(16_384, 4096));
     }
 
     #[test]
