@@ -26,6 +26,9 @@ pub const MATERIALISE_WRITE_BYTES: u64 = 1 << 20;
 pub const MATERIALISE_IN_FLIGHT: usize = 8;
 /// Of many logs with little each, how many are queued for a write at a time.
 pub const MATERIALISE_SWEEP: usize = 32;
+/// New entries of a growing segment's index that are kept in memory and in the checkpoints, in
+/// bytes; beyond, they go to the index files.
+pub const INDEX_PENDING_BYTES: usize = 4096;
 
 /// The least by which a segment's reserved space grows.
 pub const RESERVE_BYTES_MIN: u64 = 256 << 10;
@@ -37,8 +40,6 @@ pub const CHECKPOINT_IN_FLIGHT: usize = 16;
 /// After the disk was full: how long until space is asked for again.
 pub const FULL_RETRY_MS: u64 = 200;
 
-/// Segments that recovery has open at once.
-pub const RECOVERY_OPEN_FILES: usize = 256;
 /// Reads from files in flight, a core.
 pub const READS_IN_FLIGHT: usize = 8;
 /// The most that one read from a file brings, unless a single batch is larger.
@@ -102,8 +103,8 @@ pub const STOP_TIME: Duration = Duration::from_secs(30);
 pub const STOP_PAUSE: Duration = Duration::from_millis(20);
 /// Threads of the blocking disk, a core.
 pub const BLOCKING_THREADS: usize = 4;
-/// Threads of the disk that recovery runs on.
-pub const RECOVERY_THREADS: usize = 8;
+/// Threads of the disk that recovery runs on: it waits for many small writes.
+pub const RECOVERY_THREADS: usize = 32;
 /// Producer ids that are leased to a core at a time.
 pub const PRODUCER_IDS_LEASED: u32 = 1000;
 /// Cores of a server.

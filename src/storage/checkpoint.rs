@@ -1,9 +1,9 @@
 //! Checkpoints: after one, a restart needs nothing of the journal before it.
 //!
 //! ```text
-//! begin        between two groups: note every log's durable end, its producers, the journal's end
+//! begin        between two groups: note every log's durable end, its producers, the index entries
+//!              that are not in its files, the journal's end
 //! Flushing     every log's segments are written up to there
-//! Indexing     index entries up to there are stored, and the leader epochs
 //! Naming       folders with new names are synced
 //! Writing      the record goes into the older of the two slots
 //! done         journal files before the noted end are free again
@@ -14,9 +14,8 @@
 //! ends the run; it is begun anew when there may be space, and nothing of the old one is in flight.
 
 use duramen_protocol::files::checkpoint::{Head, JournalStart};
-use duramen_protocol::files::leader_epochs::{self, EpochStart};
 
-use super::log::{Life, Log, LogId, Place};
+use super::log::{Life, LogId, Place};
 use super::names;
 use super::store::{Canary, Store};
 use super::task::{CheckpointStep, LogStep, Task};
@@ -27,7 +26,6 @@ use crate::limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Flushing,
-    Indexing,
     Naming,
     Writing,
 }
@@ -35,11 +33,8 @@ enum Phase {
 /// One log in a run.
 struct Target {
     log: LogId,
-    place: Place,
-    /// The offset there.
+    /// The offset up to which its segments are to hold everything.
     offset: u64,
-    /// Lengths that the two indexes of the segment are to have at least.
-    index_lens: (u32, u32),
 }
 
 /// A run of the checkpoint.
@@ -115,9 +110,8 @@ impl<D: Disk> Store<D> {
                 continue;
             }
             let place = Place { base: record.segment_base, position: record.position };
-            let index_lens = (record.index_len, record.time_index_len);
             log.prefix_due = !place.position.is_multiple_of(block_bytes) && !no_prefix;
-            run.targets.push(Target { log: id, place, offset: record.recovery_point, index_lens });
+            run.targets.push(Target { log: id, offset: record.recovery_point });
             if !skip_flush && !log.is_flushed_to(place) {
                 log.flush_to = Some(place);
                 run.waiting += 1;
@@ -161,7 +155,6 @@ impl<D: Disk> Store<D> {
             if let Some(log) = self.logs.get_mut(target.log) {
                 run.waiting -= u32::from(log.flush_to.take().is_some());
                 log.names_changed = true;
-                log.epochs_stored.clear();
             }
         }
         self.root_changed = true;
@@ -183,9 +176,7 @@ impl<D: Disk> Store<D> {
             }
             match phase {
                 Phase::Flushing if run.waiting > 0 => return,
-                Phase::Flushing => self.enter(Phase::Indexing),
-                Phase::Indexing if more => self.index_next(),
-                Phase::Indexing => self.enter(Phase::Naming),
+                Phase::Flushing => self.enter(Phase::Naming),
                 Phase::Naming if more => self.name_next(),
                 Phase::Naming => self.enter(Phase::Writing),
                 Phase::Writing => return,
@@ -197,47 +188,10 @@ impl<D: Disk> Store<D> {
         let Some(run) = &mut self.run else { return };
         (run.phase, run.next) = (phase, 0);
         match phase {
-            Phase::Flushing | Phase::Indexing => {}
+            Phase::Flushing => {}
             Phase::Naming => self.sync_root(),
             Phase::Writing => self.write_record(),
         }
-    }
-
-    fn index_next(&mut self) {
-        let skip_flush = self.canary(Canary::SkipFlush);
-        let Some(run) = &mut self.run else { return };
-        let target = &run.targets[run.next];
-        let (id, place, lens) = (target.log, target.place, target.index_lens);
-        run.next += 1;
-        let Some(log) = self.logs.get_mut(id) else { return };
-        if !log.is_flushed_to(place) && !skip_flush {
-            // Rolled since: sealing completes its indexes, and the run waits for that.
-            log.flush_to = Some(place);
-            run.waiting += 1;
-            return self.consider_materialising(id);
-        }
-        let is_active = log.active().base == place.base;
-        let mut ops = match is_active {
-            true => self.store_indexes(id, place.base, Some(lens)),
-            false => 0,
-        };
-        ops += self.store_epochs(id);
-        if let Some(run) = &mut self.run {
-            run.waiting += ops;
-        }
-    }
-
-    fn store_epochs(&mut self, id: LogId) -> u32 {
-        let Some(log) = self.logs.get_mut(id) else { return 0 };
-        if log.epochs_stored == log.epochs {
-            return 0;
-        }
-        log.epochs_stored.clone_from(&log.epochs);
-        let rows: Vec<EpochStart> = log.epoch_rows();
-        let path = log.folder_path.join("leader-epoch-checkpoint");
-        let data = leader_epochs::encode(&rows).into_bytes();
-        self.submit_log(id, LogStep::EpochsStored, Op::Store { path, at: 0, data });
-        1
     }
 
     fn sync_root(&mut self) {
@@ -302,15 +256,5 @@ impl<D: Disk> Store<D> {
     /// Whether a run is on the way.
     pub fn is_checkpointing(&self) -> bool {
         self.run.is_some()
-    }
-}
-
-impl Log {
-    fn epoch_rows(&self) -> Vec<EpochStart> {
-        let row = |&(epoch, start): &(u32, u64)| EpochStart {
-            epoch: epoch as i32,
-            start_offset: start as i64,
-        };
-        self.epochs.iter().map(row).collect()
     }
 }

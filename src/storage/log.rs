@@ -173,12 +173,12 @@ impl Log {
     }
 
     /// Whether everything up to `place` is in the files for good: older segments sealed, and
-    /// the place's own written that far, or sealed too if it was rolled since.
+    /// the place's own written that far.
     pub fn is_flushed_to(&self, place: Place) -> bool {
-        let up_to = self.segments.iter().take_while(|s| s.base <= place.base);
-        up_to.fold(true, |all, s| {
-            let here = s.base == place.base && s.phase == Phase::Active;
-            all && (s.phase == Phase::Sealed || here && s.materialised >= place.position)
+        let mut up_to = self.segments.iter().take_while(|s| s.base <= place.base);
+        up_to.all(|s| {
+            let here = s.base == place.base && s.materialised >= place.position;
+            here || s.phase == Phase::Sealed
         })
     }
 
@@ -202,10 +202,10 @@ impl Log {
             position: active.durable,
             log_start: self.log_start,
             index: active.index.builder.state(),
-            index_len: active.index.stored_len
-                + active.index.pending_bytes(active.base).len() as u32,
-            time_index_len: active.index.stored_time_len
-                + active.index.pending_time_bytes(active.base).len() as u32,
+            index_len: active.index.stored_len,
+            time_index_len: active.index.stored_time_len,
+            index_rest: active.index.pending_bytes(active.base),
+            time_index_rest: active.index.pending_time_bytes(active.base),
             epochs: self
                 .epochs
                 .iter()

@@ -69,7 +69,7 @@ impl<D: Disk> Store<D> {
         let stored = segment.index.stored_len;
         let end = segment.durable;
         if stored == 0 {
-            if end > limits::INDEX_MISSED_BYTES {
+            if end > limits::INDEX_MISSED_BYTES && !segment.index.has_pending() {
                 self.begin_rebuild(id, base);
             }
             return Ok(hint);

@@ -102,6 +102,7 @@ impl<D: Disk> Store<D> {
             segment.materialised = up_to;
         }
         self.kept.push_back((id, base));
+        self.consider_indexes(id, base);
         while self.arena.is_pressed() && self.shed() {}
         self.consider_sealing(id);
         self.flushed(id);

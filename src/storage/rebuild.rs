@@ -43,7 +43,7 @@ impl<D: Disk> Store<D> {
             segment.index = index;
             segment.phase = Phase::Indexing;
             self.reads.indexes.forget(job.log, base);
-            self.store_indexes(job.log, base, None);
+            self.store_indexes(job.log, base);
             self.consider_sealed(job.log, base);
         }
         Step::Found(None)

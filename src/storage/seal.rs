@@ -7,6 +7,7 @@
 //! The producer snapshot that was taken at the roll is written once `durable` has passed it.
 //! A step that fails for want of space is tried again when there may be some.
 
+use duramen_protocol::files::leader_epochs::{self, EpochStart};
 use duramen_protocol::files::segment::SegmentFile;
 
 use super::log::LogId;
@@ -38,13 +39,14 @@ impl<D: Disk> Store<D> {
         if segment.reserving || segment.loading || self.failed.is_some() {
             return;
         }
-        segment.phase = Phase::Trimming;
         match segment.file_id().filter(|_| segment.writable) {
             Some(file) => {
+                segment.phase = Phase::Trimming;
                 let len = segment.end;
                 self.submit_log(id, LogStep::Trimmed { base }, Op::SetLen { file, len });
             }
-            // Nothing was written since recovery cut it.
+            // Recovered, and not written to since: opened for this, which comes back here.
+            None if segment.reserved > segment.end => self.open_segment(id, base),
             None => self.trimmed(id, base),
         }
     }
@@ -54,48 +56,68 @@ impl<D: Disk> Store<D> {
         segment.reserved = segment.end;
         segment.phase = Phase::Indexing;
         segment.index.finish();
-        self.store_indexes(id, base, None);
+        self.store_epochs(id);
+        self.store_indexes(id, base);
         self.consider_sealed(id, base);
     }
 
-    /// Stores the index entries of a segment that are not in its files: all of them, or, for a
-    /// checkpoint, until the files have these lengths. Returns how many operations that takes.
-    pub(super) fn store_indexes(&mut self, id: LogId, base: u64, lens: Option<(u32, u32)>) -> u32 {
-        let Some(log) = self.logs.get_mut(id) else { return 0 };
+    /// Stores the index entries of a segment that are not in its files.
+    pub(super) fn store_indexes(&mut self, id: LogId, base: u64) {
+        let Some(log) = self.logs.get_mut(id) else { return };
         let paths = [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(base, k));
-        let Some(segment) = log.segment_mut(base) else { return 0 };
+        let Some(segment) = log.segment_mut(base) else { return };
         // Another round is on the way; it comes back here when it is done.
         if segment.storing > 0 {
-            return 0;
+            return;
         }
-        let (at, at_time) = (segment.index.stored_len, segment.index.stored_time_len);
-        let mut bytes = segment.index.pending_bytes(base);
-        let mut times = segment.index.pending_time_bytes(base);
-        if let Some((len, time_len)) = lens {
-            bytes.truncate(len.saturating_sub(at) as usize);
-            times.truncate(time_len.saturating_sub(at_time) as usize);
-        }
-        let for_run = lens.is_some();
-        let [path, time_path] = paths;
-        let mut ops = Vec::new();
+        let index = &segment.index;
+        let stored = [index.stored_len, index.stored_time_len];
+        let pending = [index.pending_bytes(base), index.pending_time_bytes(base)];
         // A sealed segment has both files, if only empty ones.
         let complete = segment.phase == Phase::Indexing;
-        if !bytes.is_empty() || (complete && at == 0) {
-            let len = bytes.len() as u32;
-            let step = LogStep::IndexStored { base, len, of_time: false, for_run };
-            ops.push((step, Op::Store { path, at: at.into(), data: bytes }));
-        }
-        if !times.is_empty() || (complete && at_time == 0) {
-            let len = times.len() as u32;
-            let step = LogStep::IndexStored { base, len, of_time: true, for_run };
-            ops.push((step, Op::Store { path: time_path, at: at_time.into(), data: times }));
+        let mut ops = Vec::new();
+        for (i, ((path, at), data)) in paths.into_iter().zip(stored).zip(pending).enumerate() {
+            if !data.is_empty() || (complete && at == 0) {
+                let step = LogStep::IndexStored { base, len: data.len() as u32, of_time: i == 1 };
+                ops.push((step, Op::Store { path, at: at.into(), data }));
+            }
         }
         segment.storing = ops.len() as u32;
-        let count = ops.len() as u32;
         for (step, op) in ops {
             self.submit_log(id, step, op);
         }
-        count
+    }
+
+    /// Stores the entries of a growing segment once they are many.
+    pub(super) fn consider_indexes(&mut self, id: LogId, base: u64) {
+        let segment = self.logs.get(id).and_then(|l| l.segment(base));
+        if segment.is_some_and(|s| s.phase == Phase::Active && s.index.is_worth_storing()) {
+            self.store_indexes(id, base);
+        }
+    }
+
+    /// Stores the leader epochs, for Kafka and its tools: what counts is in the checkpoint.
+    pub(super) fn store_epochs(&mut self, id: LogId) {
+        let Some(log) = self.logs.get_mut(id) else { return };
+        if log.epochs_stored == log.epochs {
+            return;
+        }
+        log.epochs_stored.clone_from(&log.epochs);
+        let row = |&(epoch, start): &(u32, u64)| EpochStart {
+            epoch: epoch as i32,
+            start_offset: start as i64,
+        };
+        let rows: Vec<EpochStart> = log.epochs.iter().map(row).collect();
+        let path = log.folder_path.join(leader_epochs::FILE_NAME);
+        let data = leader_epochs::encode(&rows).into_bytes();
+        self.submit_log(id, LogStep::EpochsStored, Op::Store { path, at: 0, data });
+    }
+
+    /// They could not be stored for want of space.
+    pub(super) fn epochs_postponed(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(id) {
+            log.epochs_stored.clear();
+        }
     }
 
     /// One of a segment's index files has its entries.
@@ -126,7 +148,7 @@ impl<D: Disk> Store<D> {
             return;
         }
         if segment.index.has_pending() {
-            self.store_indexes(id, base, None);
+            self.store_indexes(id, base);
             return;
         }
         segment.phase = Phase::Sealed;
@@ -150,7 +172,7 @@ impl<D: Disk> Store<D> {
             .map(|s| s.base)
             .collect();
         for base in indexing {
-            self.store_indexes(id, base, None);
+            self.store_indexes(id, base);
             self.consider_sealed(id, base);
         }
         self.consider_sealing(id);

@@ -16,11 +16,13 @@
 
 use duramen_protocol::files::index_builder::IndexBuilder;
 use duramen_protocol::files::offset_index::{self, OffsetEntry};
+use duramen_protocol::files::sparse_index::IndexEntry;
 use duramen_protocol::files::time_index::{self, TimeEntry};
 
 use super::ranges::Ranges;
 use super::tail::{BatchPlace, Tail};
 use crate::io::FileId;
+use crate::limits;
 
 /// Where the segment's file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +146,17 @@ impl Segment {
         }
     }
 
+    /// Whether its file is open for writing.
+    pub fn is_writable(&self) -> bool {
+        self.writable && self.file_id().is_some()
+    }
+
+    /// Whether its files lack something that a segment nobody writes to has: its exact length,
+    /// and all index entries.
+    pub fn is_unfinished(&self) -> bool {
+        self.is_writable() || self.reserved > self.end || self.index.has_pending()
+    }
+
     /// Counts a batch that became durable into the indexes.
     pub fn index_batch(&mut self, batch: &BatchPlace) {
         self.index.count(batch);
@@ -181,6 +194,19 @@ impl SegmentIndex {
             stored_time_len,
             must_store: false,
         }
+    }
+
+    /// Takes entries that belong behind those in the files, encoded as there.
+    pub fn resume(&mut self, base: u64, entries: &[u8], times: &[u8]) {
+        let (entries, _) = entries.as_chunks();
+        self.pending = entries.iter().map(|e| OffsetEntry::decode(e, base as i64)).collect();
+        let (times, _) = times.as_chunks();
+        self.pending_times = times.iter().map(|e| TimeEntry::decode(e, base as i64)).collect();
+    }
+
+    /// Whether so many entries are in memory that they should go to the files.
+    pub fn is_worth_storing(&self) -> bool {
+        self.pending.len() * offset_index::ENTRY_LEN >= limits::INDEX_PENDING_BYTES
     }
 
     /// Counts the next batch of the segment.

@@ -49,8 +49,6 @@ impl<D: Disk> Store<D> {
         self.dirty.is_empty() && self.notes.is_empty() && self.group.is_none() && self.run.is_none()
     }
 
-    /// Sends every open segment the way of a rolled one, without a successor: it drains, is cut
-    /// and indexed. The log's last segment stays its active one at the next start.
     fn close_segments(&mut self) {
         let ids: Vec<LogId> = self.logs.ids().collect();
         for id in ids {
@@ -59,7 +57,7 @@ impl<D: Disk> Store<D> {
             };
             let next = log.next;
             let segment = log.active_mut();
-            if segment.phase != Phase::Active || segment.file_id().is_none() || !segment.writable {
+            if segment.phase != Phase::Active || !segment.is_unfinished() {
                 continue;
             }
             segment.phase = Phase::Draining;

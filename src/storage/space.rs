@@ -38,19 +38,27 @@ impl<D: Disk> Store<D> {
                 return Err(Refusal::Wait);
             }
         }
-        let segment = log.active_mut();
-        match segment.file {
-            FileState::Open(_) if segment.writable => return Ok(()),
-            FileState::Opening => return Err(Refusal::Wait),
-            // Open for readers only: made anew for both.
-            FileState::Open(_) | FileState::Closed => segment.file = FileState::Opening,
+        let segment = log.active();
+        if segment.is_writable() {
+            return Ok(());
         }
         let base = segment.base;
+        self.open_segment(id, base);
+        Err(Refusal::Wait)
+    }
+
+    /// Opens a segment's file for writing, unless that is on the way.
+    pub(super) fn open_segment(&mut self, id: LogId, base: u64) {
+        let Some(log) = self.logs.get_mut(id) else { return };
         let path = log.path(base, SegmentFile::Log);
+        let Some(segment) = log.segment_mut(base) else { return };
+        // One that is open for readers only is opened anew, for both.
+        if std::mem::replace(&mut segment.file, FileState::Opening) == FileState::Opening {
+            return;
+        }
         let file = self.tasks.new_file();
         let op = Op::Open { file, path, mode: Mode::Durable };
         self.submit_log(id, LogStep::Opened { base, file }, op);
-        Err(Refusal::Wait)
     }
 
     /// The folder is there: describe it, as Kafka does.
@@ -94,6 +102,7 @@ impl<D: Disk> Store<D> {
         }
         segment.writable = true;
         segment.reserved = len;
+        self.consider_sealing(id);
     }
 
     /// The block that holds the segment's end, in memory, and the timestamp that rolling by

@@ -53,7 +53,7 @@ impl StoreConfig {
         let folder = layout.core(start_epoch, 0);
         StoreConfig {
             layout,
-            journal: JournalConfig { folder, core: 0, start_epoch, file_bytes, files_max: 6 },
+            journal: JournalConfig { folder, core: 0, start_epoch, file_bytes, files_max: 4 },
             journal_files_min: 3,
             arena_bytes: 512 << 10,
             no_sync: false,
@@ -431,20 +431,14 @@ impl<D: Disk> Store<D> {
             }
             (LogStep::FirstHeader { base }, Output::Read(block)) => {
                 self.first_header(id, base, &block);
+                self.consider_sealing(id);
             }
             (LogStep::Written { base, up_to }, _) => self.written(id, base, up_to),
             (LogStep::Trimmed { base }, _) => self.trimmed(id, base),
-            (LogStep::IndexStored { base, len, of_time, for_run }, _) => {
+            (LogStep::IndexStored { base, len, of_time }, _) => {
                 self.index_stored(id, base, len, of_time);
-                if for_run {
-                    self.run_step_done();
-                }
             }
-            (LogStep::SnapshotStored, _) => self.names_changed(id),
-            (LogStep::EpochsStored, _) => {
-                self.names_changed(id);
-                self.run_step_done();
-            }
+            (LogStep::SnapshotStored | LogStep::EpochsStored, _) => self.names_changed(id),
             (LogStep::NamesSynced, _) => self.run_step_done(),
             (LogStep::Timestamp { base }, Output::Bytes(bytes)) => {
                 self.timestamp_loaded(id, base, &bytes);
@@ -467,14 +461,10 @@ impl<D: Disk> Store<D> {
             LogStep::FolderMade | LogStep::FolderDescribed if is_full => self.folder_failed(id),
             LogStep::Opened { base, .. } if is_full => self.open_failed(id, base),
             LogStep::Written { .. } if is_full => self.write_postponed(id),
-            LogStep::IndexStored { base, for_run, .. } if is_full => {
-                self.index_postponed(id, base);
-                if for_run {
-                    self.abandon_run();
-                }
-            }
+            LogStep::IndexStored { base, .. } if is_full => self.index_postponed(id, base),
             LogStep::SnapshotStored if is_full => {}
-            LogStep::EpochsStored | LogStep::NamesSynced if is_full => self.abandon_run(),
+            LogStep::EpochsStored if is_full => self.epochs_postponed(id),
+            LogStep::NamesSynced if is_full => self.abandon_run(),
             LogStep::Timestamp { base } => return self.timestamp_loaded(id, base, &[]),
             // A segment without an index or a snapshot has fewer files.
             LogStep::Renamed { base, .. } => return self.renamed(id, base),

@@ -158,7 +158,10 @@ impl<D: Disk> Store<D> {
 
     pub(super) fn read_failed(&mut self, job: &Job, error: DiskError) -> Step {
         match job.wait {
-            Wait::Open { base, .. } => self.open_failed(job.log, base),
+            Wait::Open { base, .. } => {
+                self.open_failed(job.log, base);
+                self.consider_sealing(job.log);
+            }
             // Without an index a scan begins at the segment's start.
             Wait::Index { base, kind } => {
                 self.reads.indexes.put(job.log, base, kind, Vec::new());
@@ -223,6 +226,8 @@ impl<D: Disk> Store<D> {
         if self.reads.opened.len() > limits::SEALED_OPEN {
             self.close_oldest();
         }
+        // It may have been rolled meanwhile, and wait to be opened for its cut.
+        self.consider_sealing(id);
     }
 
     fn close_oldest(&mut self) {

@@ -49,9 +49,8 @@ pub enum LogStep {
     Written { base: u64, up_to: u64 },
     /// A rolled segment's file has its exact length.
     Trimmed { base: u64 },
-    /// Entries of the index, or of the time index, were stored: how many bytes, and whether a
-    /// checkpoint waits for it.
-    IndexStored { base: u64, len: u32, of_time: bool, for_run: bool },
+    /// Entries of the index, or of the time index, were stored: how many bytes.
+    IndexStored { base: u64, len: u32, of_time: bool },
     /// A producer snapshot was stored.
     SnapshotStored,
     /// The leader epochs were stored.

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn content_tells_where_names_do_not() {
         assert_eq!(Kind::of_content(b"DrmnGrp1 and more"), Some(Kind::Journal));
-        assert_eq!(Kind::of_content(b"DrmnChk1"), Some(Kind::Checkpoint));
+        assert_eq!(Kind::of_content(b"DrmnChk2"), Some(Kind::Checkpoint));
         assert_eq!(Kind::of_content(b"DrmnCat1"), Some(Kind::Catalog));
         assert_eq!(Kind::of_content(b"version: 0\ntopic_id: x"), Some(Kind::PartitionMetadata));
         assert_eq!(Kind::of_content(b""), None);

@@ -3,8 +3,11 @@
 //! A core has two checkpoint files and writes them in turn, so that one is always whole. The
 //! valid one with the higher sequence counts.
 //!
+//! The newest index entries of a segment that grows stand here rather than in its index files:
+//! one file to be synced, not two a partition.
+//!
 //! ```text
-//!   0:8   magic "DrmnChk1"
+//!   0:8   magic "DrmnChk2"
 //!   8:4   CRC32C of everything behind it
 //!  12:4   length of everything behind it
 //!  16:8   sequence: rises with each checkpoint of the core
@@ -28,7 +31,9 @@
 //!  68:8   timestamp of the last entry in that segment's time index, -1 for none
 //!  76:8   bytes since its last index entry
 //!  84:4   bytes of its index file      88:4  bytes of its time index file
-//!  92:4   number of leader epochs, 12 bytes each: epoch 4, start offset 8
+//!  92:4   bytes of index entries that belong behind those, then they, as in the file
+//!   :4    likewise of the time index
+//!   :4    number of leader epochs, 12 bytes each: epoch 4, start offset 8
 //!   :4    number of producers, then each
 //!
 //! producer
@@ -48,7 +53,7 @@ use crate::TopicId;
 use crate::wire::{Reader, WireError};
 
 /// First bytes of the file.
-pub const MAGIC: [u8; 8] = *b"DrmnChk1";
+pub const MAGIC: [u8; 8] = *b"DrmnChk2";
 /// Bytes before the partitions.
 pub const HEADER_LEN: usize = 72;
 
@@ -82,10 +87,14 @@ pub struct PartitionRecord {
     pub log_start: u64,
     /// How to go on with the segment's indexes, which hold everything below `position`.
     pub index: IndexState,
-    /// Bytes of the segment's index file.
+    /// Bytes of the segment's index file that are stored for good.
     pub index_len: u32,
-    /// Bytes of the segment's time index file.
+    /// Bytes of the segment's time index file that are.
     pub time_index_len: u32,
+    /// Entries that belong behind those of the index file, encoded as there.
+    pub index_rest: Vec<u8>,
+    /// Entries that belong behind those of the time index file.
+    pub time_index_rest: Vec<u8>,
     pub epochs: Vec<(u32, u64)>,
     pub producers: Vec<ProducerRecord>,
 }
@@ -222,6 +231,10 @@ impl PartitionRecord {
         out.put_u64_le(self.index.bytes_since_entry);
         out.put_u32_le(self.index_len);
         out.put_u32_le(self.time_index_len);
+        for rest in [&self.index_rest, &self.time_index_rest] {
+            out.put_u32_le(rest.len() as u32);
+            out.put_slice(rest);
+        }
         out.put_u32_le(self.epochs.len() as u32);
         for (epoch, start) in &self.epochs {
             out.put_u32_le(*epoch);
@@ -248,6 +261,11 @@ impl PartitionRecord {
             bytes_since_entry: reader.u64_le()?,
         };
         let (index_len, time_index_len) = (reader.u32_le()?, reader.u32_le()?);
+        let rest = |reader: &mut Reader<'_>| -> Result<Vec<u8>, WireError> {
+            let len = reader.u32_le()? as usize;
+            Ok(reader.bytes(len)?.to_vec())
+        };
+        let (index_rest, time_index_rest) = (rest(reader)?, rest(reader)?);
         let mut epochs = Vec::new();
         for _ in 0..reader.u32_le()? {
             epochs.push((reader.u32_le()?, reader.u64_le()?));
@@ -265,6 +283,8 @@ impl PartitionRecord {
             index,
             index_len,
             time_index_len,
+            index_rest,
+            time_index_rest,
             epochs,
             producers,
         })
@@ -331,6 +351,8 @@ mod tests {
                 },
                 index_len: 16,
                 time_index_len: 12,
+                index_rest: vec![1; 8],
+                time_index_rest: vec![2; 24],
                 epochs: vec![(1, 0), (3, 500)],
                 producers: vec![ProducerRecord {
                     producer_id: 17,

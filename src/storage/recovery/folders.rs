@@ -119,7 +119,7 @@ fn file_name(path: &std::path::Path) -> String {
 
 impl Folder {
     fn of(path: PathBuf, names: &[Name]) -> Folder {
-        let mut folder = Folder { path, exists: true, ..Folder::default() };
+        let mut folder = Folder { path, ..Folder::default() };
         folder.described = names.iter().any(|n| n.name == partition_metadata::FILE_NAME);
         for name in names {
             if name.name.ends_with(DELETED_SUFFIX) {

@@ -12,7 +12,7 @@ use duramen_protocol::files::catalog::CatalogFile;
 use duramen_protocol::files::checkpoint::{Checkpoint, JournalStart, PartitionRecord};
 use duramen_protocol::files::index_builder::IndexState;
 use duramen_protocol::files::journal::{
-    Entry, EntryBody, GROUP_ALIGNMENT, Group, GroupHeader, PartitionKey,
+    Entry, EntryBody, GROUP_ALIGNMENT, GROUP_HEADER_LEN, Group, GroupHeader, PartitionKey,
 };
 
 use super::super::names;
@@ -103,13 +103,16 @@ fn read_core<D: WaitDisk>(
         let reason = format!("neither checkpoint can be read: {}", reasons.join("; "));
         return Err(RecoveryError::damage(&folder, reason));
     };
-    let journals = read_journals(steps, &folder)?;
+    let journals = read_journals(steps, &folder, checkpoint.journal.generation)?;
     Ok(CoreFiles { folder, checkpoint, journals })
 }
 
+/// Reads a core's journal files, save those whose use ended before `generation`: they hold nothing
+/// that counts, as the first group of a later use would have replaced theirs.
 fn read_journals<D: WaitDisk>(
     steps: &mut Steps<'_, D>,
     folder: &std::path::Path,
+    generation: u64,
 ) -> Result<BTreeMap<u64, Block>, RecoveryError> {
     let Output::Names(found) = steps.run(Op::List { path: folder.to_owned() })? else {
         return Ok(BTreeMap::new());
@@ -119,18 +122,25 @@ fn read_journals<D: WaitDisk>(
     for &number in &numbers {
         opened.push(steps.open(names::journal(folder, number))?);
     }
-    let reads = opened.iter().map(|&(file, len)| Op::Read {
-        file,
-        at: 0,
-        into: Block::with_room(len as usize),
+    let read = |file, len: u64| Op::Read { file, at: 0, into: Block::with_room(len as usize) };
+    let heads = steps.all(opened.iter().map(|&(file, _)| read(file, GROUP_HEADER_LEN as u64)))?;
+    let is_stale =
+        |head: &Block| GroupHeader::decode(head).is_ok_and(|header| header.generation < generation);
+    let lens = opened.iter().zip(heads).map(|(&(_, len), head)| match block(head) {
+        head if is_stale(&head) => 0,
+        _ => len,
     });
-    let blocks = steps.all(reads)?;
+    let lens: Vec<u64> = lens.collect();
+    let blocks = steps.all(opened.iter().zip(lens).map(|(&(file, _), len)| read(file, len)))?;
     steps.all(opened.iter().map(|&(file, _)| Op::Close { file }))?;
-    let blocks = blocks.into_iter().map(|output| match output {
+    Ok(numbers.into_iter().zip(blocks.into_iter().map(block)).collect())
+}
+
+fn block(output: Output) -> Block {
+    match output {
         Output::Read(block) => block,
         other => panic!("read ended with {other:?}"),
-    });
-    Ok(numbers.into_iter().zip(blocks).collect())
+    }
 }
 
 /// Sorts all entries that count by partition.
@@ -244,13 +254,14 @@ impl CoreFiles {
         let mut best: Option<(JournalStart, GroupHeader)> = None;
         for (&file, bytes) in &self.journals {
             for position in (0..bytes.len()).step_by(GROUP_ALIGNMENT) {
-                let Ok(group) = Group::parse(&bytes[position..]) else { continue };
-                let h = group.header;
+                let Ok(h) = GroupHeader::decode(&bytes[position..]) else { continue };
                 let counts = h.start_epoch == self.checkpoint.start_epoch
                     && h.core == self.checkpoint.core
                     && h.sequence > at.sequence
                     && h.acknowledged >= at.sequence;
-                if counts && best.is_none_or(|(_, b)| h.sequence < b.sequence) {
+                let is_next = counts && best.is_none_or(|(_, b)| h.sequence < b.sequence);
+                // The costly check comes last: stale groups are many.
+                if is_next && Group::parse(&bytes[position..]).is_ok() {
                     let place = JournalStart {
                         file,
                         generation: h.generation,
@@ -357,6 +368,8 @@ pub fn empty_record(key: PartitionKey) -> PartitionRecord {
         index: IndexState::default(),
         index_len: 0,
         time_index_len: 0,
+        index_rest: Vec::new(),
+        time_index_rest: Vec::new(),
         epochs: Vec::new(),
         producers: Vec::new(),
     }

@@ -20,6 +20,7 @@
 mod folders;
 mod journals;
 mod replay;
+mod rewrite;
 mod session;
 mod steps;
 
@@ -138,7 +139,6 @@ struct Folder {
     path: PathBuf,
     /// It has the file that names its topic's id.
     described: bool,
-    exists: bool,
     /// Lengths of the segment files, by base offset.
     segments: BTreeMap<u64, u64>,
     /// Lengths of the index and the time index files.

@@ -2,10 +2,12 @@
 //!
 //! Every run past the recovery point is written to exactly the place that its entry names,
 //! whatever stands there; segments past the recovery point that no entry names are removed, and
-//! what lies behind the last byte is cut. Then offsets, producers, epochs and indexes are brought
-//! up to date from the headers of the batches that were written.
+//! what lies behind the last byte of a segment that has a successor is cut. The newest segment
+//! keeps the space that is reserved behind its end, as in a running server: cutting it, and
+//! reserving it again, would cost a sync a partition. Then offsets, producers, epochs and indexes
+//! are brought up to date from the headers of the batches that were written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,23 +23,16 @@ use super::super::segment::{Phase, Segment, SegmentIndex};
 use super::super::store::Canary;
 use super::super::tail::BatchPlace;
 use super::journals::empty_record;
+use super::rewrite::{self, Rewrite};
 use super::steps::Steps;
 use super::{Folder, Plan, RecoveryError, Replay, Run};
 use crate::config::topic::TopicConfig;
-use crate::io::{Block, FileId, Mode, Op, WaitDisk};
-use crate::limits;
+use crate::io::{FileId, Op, WaitDisk};
 
 /// The logs, and how much was replayed.
 pub struct Replayed {
     pub logs: Vec<Log>,
     pub bytes: u64,
-}
-
-/// One segment that gets bytes.
-struct Rewrite<'j> {
-    path: PathBuf,
-    file: FileId,
-    runs: Vec<Run<'j>>,
 }
 
 /// Brings every partition's folder up to what the journals say.
@@ -52,7 +47,9 @@ pub fn run<D: WaitDisk>(
     let mut logs = Vec::new();
     let mut rewrites = Vec::new();
     let mut removals = Vec::new();
-    let mut cuts = Vec::new();
+    let mut new_folders = BTreeSet::new();
+    // Folders with names that may not be on stable storage yet.
+    let mut renamed = BTreeSet::new();
     let mut bytes = 0;
     for topic in &catalog.topics {
         let config = Arc::new(topic_config(topic, notes));
@@ -67,17 +64,21 @@ pub fn run<D: WaitDisk>(
             check_recovery_point(&replay, folder)?;
             bytes += replay.runs.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
             removals.extend(replay.removals(folder));
-            cuts.extend(replay.cut(folder));
             if plan.canary != Some(Canary::TrustPastRecoveryPoint) || !replay.seems_there(folder) {
-                rewrites.extend(replay.rewrites(folder, || steps.new_file()));
+                rewrites.extend(replay.rewrites(folder, plan.accept_loss, || steps.new_file()));
+            }
+            if replay.has_new_names() {
+                new_folders.extend(folder.segments.is_empty().then(|| folder.path.clone()));
+                renamed.insert(folder.path.clone());
             }
             logs.push(build_log(plan, &config, folder, &replay, steps.block_bytes())?);
         }
     }
-    write_all(steps, &mut rewrites)?;
-    cut_all(steps, cuts)?;
+    steps.all(new_folders.into_iter().map(|path| Op::MakeDir { path }))?;
+    rewrite::run(steps, rewrites)?;
     steps.all(removals.into_iter().map(|path| Op::Unlink { path }))?;
-    store_all(steps, &mut logs)?;
+    renamed.extend(store_all(steps, &mut logs)?);
+    steps.all(renamed.into_iter().map(|path| Op::SyncDir { path }))?;
     // A killed server's folders may not have their names on stable storage yet.
     steps.sync_dir(plan.layout.data())?;
     Ok(Replayed { logs, bytes })
@@ -118,14 +119,14 @@ fn check_recovery_point(replay: &Replay<'_>, folder: &Folder) -> Result<(), Reco
 impl<'j> Replay<'j> {
     /// The last segment, and its length, once all is written.
     fn end(&self) -> (u64, u64) {
-        let last = self.runs.last().map(|r| (r.base, r.position + r.bytes.len() as u64));
+        let last = self.runs.last().map(|r| (r.base, r.end()));
         last.unwrap_or((self.record.segment_base, self.record.position))
     }
 
     /// Whether the files are long enough to hold everything already; no evidence of anything.
     fn seems_there(&self, folder: &Folder) -> bool {
-        let end = |r: &Run<'_>| r.position + r.bytes.len() as u64;
-        self.runs.iter().all(|r| folder.segments.get(&r.base).is_some_and(|&len| len >= end(r)))
+        let long = |r: &Run<'_>| folder.segments.get(&r.base).is_some_and(|&len| len >= r.end());
+        self.runs.iter().all(long)
     }
 
     /// Files past the recovery point that no entry names.
@@ -147,165 +148,74 @@ impl<'j> Replay<'j> {
         paths
     }
 
-    /// Lengths that segments must be cut to: those that get bytes, and the last.
-    fn cut(&self, folder: &Folder) -> Vec<(PathBuf, u64)> {
-        let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
-        ends.insert(self.record.segment_base, self.record.position);
-        for run in &self.runs {
-            ends.insert(run.base, run.position + run.bytes.len() as u64);
-        }
-        let wrong = ends.into_iter().filter(|(base, end)| {
-            let touched = self.runs.iter().any(|r| r.base == *base);
-            let len = folder.segments.get(base);
-            touched || len.is_some_and(|len| len > end)
-        });
-        wrong
-            .map(|(base, end)| (folder.path.join(SegmentFile::Log.name(base as i64)), end))
-            .collect()
+    /// Whether a segment gets bytes whose name no checkpoint has made durable.
+    fn has_new_names(&self) -> bool {
+        let record = &self.record;
+        let is_old = |run: &Run<'_>| run.base == record.segment_base && record.position > 0;
+        !self.runs.iter().all(is_old)
     }
 
-    fn rewrites(&self, folder: &Folder, mut file: impl FnMut() -> FileId) -> Vec<Rewrite<'j>> {
+    /// What the segments' files get. Those that have a successor are cut to their length, and
+    /// after a loss the newest too, so that nothing that was given up is found in it.
+    fn rewrites(
+        &self,
+        folder: &Folder,
+        after_loss: bool,
+        mut new_file: impl FnMut() -> FileId,
+    ) -> Vec<Rewrite<'j>> {
+        let newest = self.end().0;
         let mut by_base: BTreeMap<u64, Vec<Run<'j>>> = BTreeMap::new();
+        by_base.insert(self.record.segment_base, Vec::new());
         for run in &self.runs {
             by_base.entry(run.base).or_default().push(*run);
         }
-        let rewrite = |(base, runs)| {
-            let path = folder.path.join(SegmentFile::Log.name(base as i64));
-            Rewrite { path, file: file(), runs }
-        };
-        by_base.into_iter().map(rewrite).collect()
-    }
-}
-
-fn write_all<D: WaitDisk>(
-    steps: &mut Steps<'_, D>,
-    rewrites: &mut [Rewrite<'_>],
-) -> Result<(), RecoveryError> {
-    let folders: std::collections::BTreeSet<PathBuf> =
-        rewrites.iter().filter_map(|r| r.path.parent().map(PathBuf::from)).collect();
-    steps.all(folders.into_iter().map(|path| Op::MakeDir { path }))?;
-    // A bounded number of files is open at once.
-    for some in rewrites.chunks_mut(limits::RECOVERY_OPEN_FILES) {
-        let opens = some.iter().map(|r| Op::Open {
-            file: r.file,
-            path: r.path.clone(),
-            mode: Mode::Durable,
-        });
-        steps.all(opens.collect::<Vec<_>>())?;
-        let mut heads = Vec::new();
-        for rewrite in some.iter() {
-            heads.push(rewrite.head(steps)?);
-        }
-        let block_bytes = steps.block_bytes();
-        let writes = some.iter().zip(&heads).flat_map(|(r, head)| r.writes(head, block_bytes));
-        steps.all(writes)?;
-        steps.all(some.iter().map(|r| Op::Close { file: r.file }))?;
-    }
-    Ok(())
-}
-
-impl Rewrite<'_> {
-    /// The bytes of the first run's block that precede it: from the journal, which brings them
-    /// with the first entry past a recovery point.
-    fn head<D: WaitDisk>(&self, steps: &mut Steps<'_, D>) -> Result<Vec<u8>, RecoveryError> {
-        let first = &self.runs[0];
-        let inside = first.position % steps.block_bytes();
-        if first.before.len() as u64 == inside {
-            return Ok(first.before.to_vec());
-        }
-        let at = first.position - inside;
-        let read = steps.read(self.file, at, inside)?;
-        if read.len() as u64 != inside {
-            let reason = format!("{} of {inside} bytes at {at}", read.len());
-            return Err(RecoveryError::damage(&self.path, reason));
-        }
-        Ok(read.to_vec())
-    }
-
-    /// Whole blocks from the start of the first run's block to the end of the last run, the last
-    /// one filled with zeroes. Made as they are asked for.
-    fn writes(&self, head: &[u8], block_bytes: u64) -> impl Iterator<Item = Op> + use<'_> {
-        let file = self.file;
-        let mut at = self.runs[0].position - head.len() as u64;
-        let mut carry = head.to_vec();
-        let mut rest: Vec<&[u8]> = self.runs.iter().map(|r| r.bytes).rev().collect();
-        let most = limits::MATERIALISE_WRITE_BYTES as usize;
-        std::iter::from_fn(move || {
-            let left = carry.len() + rest.iter().map(|b| b.len()).sum::<usize>();
-            if left == 0 {
-                return None;
+        let mut rewrites = Vec::new();
+        for (base, runs) in by_base {
+            let end = runs.last().map_or(self.record.position, Run::end);
+            let is_longer = folder.segments.get(&base).is_some_and(|&len| len > end);
+            let must_cut = after_loss || base != newest;
+            let cut = (must_cut && (is_longer || !runs.is_empty())).then_some(end);
+            if cut.is_some() || !runs.is_empty() {
+                let path = folder.path.join(SegmentFile::Log.name(base as i64));
+                rewrites.push(Rewrite::new(path, new_file(), runs, cut));
             }
-            let mut block = Block::new(left.min(most).next_multiple_of(block_bytes as usize));
-            block.append(&std::mem::take(&mut carry));
-            while let Some(bytes) = rest.pop() {
-                let n = block.append(bytes);
-                if n < bytes.len() {
-                    rest.push(&bytes[n..]);
-                    break;
-                }
-            }
-            let len = block.len().next_multiple_of(block_bytes as usize);
-            block.append_zeroes(len - block.len());
-            let op = Op::Write { file, at, data: vec![block.slice(0..len)] };
-            at += len as u64;
-            Some(op)
-        })
+        }
+        rewrites
     }
 }
 
-fn cut_all<D: WaitDisk>(
+/// Completes the indexes of segments that were rolled since the checkpoint, and cuts off older,
+/// longer ones. Returns the folders that this gave names to.
+fn store_all<D: WaitDisk>(
     steps: &mut Steps<'_, D>,
-    cuts: Vec<(PathBuf, u64)>,
-) -> Result<(), RecoveryError> {
-    for some in cuts.chunks(limits::RECOVERY_OPEN_FILES) {
-        let files: Vec<FileId> = some.iter().map(|_| steps.new_file()).collect();
-        let opens = some.iter().zip(&files).map(|((path, _), &file)| Op::Open {
-            file,
-            path: path.clone(),
-            mode: Mode::Durable,
-        });
-        steps.all(opens.collect::<Vec<_>>())?;
-        let cuts = some.iter().zip(&files).map(|(&(_, len), &file)| Op::SetLen { file, len });
-        steps.all(cuts.collect::<Vec<_>>())?;
-        steps.all(files.iter().map(|&file| Op::Close { file }))?;
-    }
-    Ok(())
-}
-
-/// Stores the indexes' new entries, cuts off older, longer ones, and syncs the folders.
-fn store_all<D: WaitDisk>(steps: &mut Steps<'_, D>, logs: &mut [Log]) -> Result<(), RecoveryError> {
+    logs: &mut [Log],
+) -> Result<BTreeSet<PathBuf>, RecoveryError> {
     let mut ops = Vec::new();
-    let mut folders = Vec::new();
-    for log in logs.iter_mut().filter(|l| l.segments.iter().any(|s| s.index.must_store)) {
-        folders.push(log.folder_path.clone());
-        let paths: Vec<[PathBuf; 2]> = log
-            .segments
-            .iter()
-            .map(|s| {
-                [SegmentFile::OffsetIndex, SegmentFile::TimeIndex].map(|k| log.path(s.base, k))
-            })
-            .collect();
-        for (segment, [path, time_path]) in log.segments.iter_mut().zip(paths) {
-            if !segment.index.must_store {
-                continue;
-            }
-            segment.index.must_store = false;
-            let index = &mut segment.index;
-            let (data, times) =
-                (index.pending_bytes(segment.base), index.pending_time_bytes(segment.base));
-            let (at, at_time) = (index.stored_len.into(), index.stored_time_len.into());
-            index.stored_more(data.len() as u32);
-            index.stored_more_times(times.len() as u32);
-            ops.push(Op::Store { path, at, data });
-            ops.push(Op::Store { path: time_path, at: at_time, data: times });
+    let mut folders = BTreeSet::new();
+    for log in logs {
+        let path_of = |base: u64, kind: SegmentFile| log.folder_path.join(kind.name(base as i64));
+        for segment in log.segments.iter_mut().filter(|s| s.index.must_store) {
+            folders.insert(log.folder_path.clone());
+            let (base, index) = (segment.base, &mut segment.index);
+            index.must_store = false;
+            let (data, times) = (index.pending_bytes(base), index.pending_time_bytes(base));
+            let at = index.stored_more(data.len() as u32).into();
+            let at_time = index.stored_more_times(times.len() as u32).into();
+            ops.push(Op::Store { path: path_of(base, SegmentFile::OffsetIndex), at, data });
+            let path = path_of(base, SegmentFile::TimeIndex);
+            ops.push(Op::Store { path, at: at_time, data: times });
         }
     }
     steps.all(ops)?;
-    steps.all(folders.into_iter().map(|path| Op::SyncDir { path }))?;
-    Ok(())
+    Ok(folders)
 }
 
 impl<'j> Run<'j> {
+    /// Position behind its last byte.
+    pub fn end(&self) -> u64 {
+        self.position + self.bytes.len() as u64
+    }
+
     /// The headers of its batches, each with its position in the segment. The journal's checksum
     /// has been checked; what doesn't parse ends it.
     pub fn headers(&self) -> impl Iterator<Item = (u64, BatchHeader)> + use<'j> {
@@ -336,8 +246,6 @@ fn build_log(
     log.epochs.clone_from(&record.epochs);
     log.next = record.recovery_point;
     log.segments = found_segments(folder, replay, config);
-    // Likewise the names in the folder: the first checkpoint syncs them.
-    log.names_changed = folder.exists;
     for run in &replay.runs {
         apply_run(&mut log, run, config, plan.now.wall_ms);
     }
@@ -353,22 +261,21 @@ fn build_log(
     let last = log.active_mut();
     last.phase = Phase::Active;
     debug_assert!(last.base != base || last.end == end);
+    let found = folder.segments.get(&last.base).copied().unwrap_or(0);
+    let written = if replay.runs.is_empty() { 0 } else { last.end.next_multiple_of(block_bytes) };
+    last.reserved = if plan.accept_loss { last.end } else { last.end.max(found).max(written) };
     log.prefix_due = !log.durable_segment().durable.is_multiple_of(block_bytes);
     Ok(log)
 }
 
 /// The segments up to the recovery point, as they are on disk.
-fn found_segments(
-    folder: &Folder,
-    replay: &Replay<'_>,
-    config: &TopicConfig,
-) -> std::collections::VecDeque<Segment> {
+fn found_segments(folder: &Folder, replay: &Replay<'_>, config: &TopicConfig) -> VecDeque<Segment> {
     let record = &replay.record;
     let interval = config.index_interval_bytes;
     let len_of = |map: &BTreeMap<u64, u64>, base: u64| {
         map.get(&base).map_or(0, |&len| u32::try_from(len).unwrap_or(u32::MAX))
     };
-    let mut segments: std::collections::VecDeque<Segment> = folder
+    let mut segments: VecDeque<Segment> = folder
         .segments
         .range(..record.segment_base)
         .map(|(&base, &len)| {
@@ -382,7 +289,8 @@ fn found_segments(
     let stored = record.index_len.min(len_of(&folder.indexes, record.segment_base) / 8 * 8);
     let stored_time =
         record.time_index_len.min(len_of(&folder.time_indexes, record.segment_base) / 12 * 12);
-    let index = SegmentIndex::stored(builder, stored, stored_time);
+    let mut index = SegmentIndex::stored(builder, stored, stored_time);
+    index.resume(record.segment_base, &record.index_rest, &record.time_index_rest);
     let mut last = Segment::found(record.segment_base, record.position, Phase::Sealed, index);
     last.largest_timestamp = record.index.largest.map(|l| l.timestamp);
     segments.push_back(last);
@@ -414,9 +322,8 @@ fn apply_run(log: &mut Log, run: &Run<'_>, config: &TopicConfig, now_ms: i64) {
         });
     }
     let segment = log.active_mut();
-    let end = run.position + run.bytes.len() as u64;
+    let end = run.end();
     segment.trusted.add(run.position..end);
-    segment.index.must_store = true;
     (segment.end, segment.grouped, segment.durable) = (end, end, end);
     (segment.materialised, segment.reserved) = (end, end);
 }

@@ -1,6 +1,6 @@
 //! The catalog, and beginning a session.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duramen_protocol::files::catalog::CatalogFile;
 use duramen_protocol::files::checkpoint::{Checkpoint, JournalStart};
@@ -12,8 +12,9 @@ use super::steps::Steps;
 use super::{Plan, RecoveryError};
 use crate::io::{Block, Name, Op, Output, WaitDisk};
 
-/// Zeroes written at a time.
-const ZEROES: u64 = 1 << 20;
+/// Zeroes written at a time. Few large writes: each makes the file longer, which the file system
+/// has to commit.
+const ZEROES: u64 = 8 << 20;
 
 /// Makes the folders that every data directory has.
 pub fn make_folders<D: WaitDisk>(
@@ -103,9 +104,11 @@ pub fn begin<D: WaitDisk>(
     // What an earlier start left that did not get as far as the catalog.
     steps.remove_dir(layout.session(epoch))?;
     steps.make_dir(layout.session(epoch))?;
-    for core in 0..plan.cores {
-        begin_core(steps, plan, epoch, core, logs)?;
-    }
+    let folders = (0..plan.cores).map(|core| layout.core(epoch, core)).collect::<Vec<_>>();
+    steps.all(folders.iter().map(|path| Op::MakeDir { path: path.clone() }))?;
+    first_checkpoints(steps, plan, epoch, logs)?;
+    first_journals(steps, plan, &folders)?;
+    steps.all(folders.into_iter().map(|path| Op::SyncDir { path }))?;
     steps.sync_dir(layout.session(epoch))?;
     steps.sync_dir(layout.own())?;
     let catalog = CatalogFile { start_epoch: epoch, tombstones: Vec::new(), ..old.clone() };
@@ -114,45 +117,56 @@ pub fn begin<D: WaitDisk>(
     Ok(catalog)
 }
 
-fn begin_core<D: WaitDisk>(
+/// Each core's first checkpoint, in both slots, so that their names are durable before a later one
+/// relies on one of them.
+fn first_checkpoints<D: WaitDisk>(
     steps: &mut Steps<'_, D>,
     plan: &Plan<'_>,
     epoch: u32,
-    core: u32,
     logs: &[Log],
 ) -> Result<(), RecoveryError> {
-    let folder = plan.layout.core(epoch, core);
-    steps.make_dir(&folder)?;
-    let owned = |l: &&Log| (plan.owner)(l.key.topic_id, l.key.partition) == core;
-    let mut checkpoint = Checkpoint {
-        sequence: 0,
-        start_epoch: epoch,
-        core,
-        journal: JournalStart { file: 1, generation: 1, sequence: 1, ..JournalStart::default() },
-        partitions: logs.iter().filter(owned).map(Log::record).collect(),
-    };
-    // Both slots, so that their names are durable before a checkpoint relies on one.
-    for sequence in 0..2 {
-        checkpoint.sequence = sequence;
-        let mut data = Vec::new();
-        checkpoint.encode(&mut data);
-        let path = names::checkpoint(&folder, sequence);
-        steps.run(Op::Store { path, at: 0, data })?;
+    let mut stores = Vec::new();
+    for core in 0..plan.cores {
+        let folder = plan.layout.core(epoch, core);
+        let owned = |l: &&Log| (plan.owner)(l.key.topic_id, l.key.partition) == core;
+        let journal =
+            JournalStart { file: 1, generation: 1, sequence: 1, ..JournalStart::default() };
+        let partitions = logs.iter().filter(owned).map(Log::record).collect();
+        let mut checkpoint =
+            Checkpoint { sequence: 0, start_epoch: epoch, core, journal, partitions };
+        for sequence in 0..2 {
+            checkpoint.sequence = sequence;
+            let mut data = Vec::new();
+            checkpoint.encode(&mut data);
+            let path = names::checkpoint(&folder, sequence);
+            stores.push(Op::Store { path, at: 0, data });
+        }
     }
-    let (file, _) = steps.open(names::journal(&folder, 1))?;
-    let mut zeroes = Block::new(ZEROES as usize);
-    zeroes.append_zeroes(ZEROES as usize);
+    steps.all(stores)?;
+    Ok(())
+}
+
+/// Each core's first journal file, zeroed.
+fn first_journals<D: WaitDisk>(
+    steps: &mut Steps<'_, D>,
+    plan: &Plan<'_>,
+    folders: &[PathBuf],
+) -> Result<(), RecoveryError> {
+    let mut files = Vec::new();
+    for folder in folders {
+        files.push(steps.open(names::journal(folder, 1))?.0);
+    }
     let len = plan.journal_file_bytes;
-    let writes = (0..len.div_ceil(ZEROES)).map(|i| {
-        let part = ZEROES.min(len - i * ZEROES) as usize;
-        Op::Write { file, at: i * ZEROES, data: vec![zeroes.slice(0..part)] }
-    });
-    // One behind the other: the file grows with each.
-    for write in writes {
-        steps.run(write)?;
+    let mut zeroes = Block::new(ZEROES.min(len) as usize);
+    zeroes.append_zeroes(zeroes.room());
+    // A file's pieces one behind the other, as it grows with each.
+    for at in (0..len).step_by(ZEROES as usize) {
+        let part = ZEROES.min(len - at) as usize;
+        let write = |&file| Op::Write { file, at, data: vec![zeroes.slice(0..part)] };
+        steps.all(files.iter().map(write))?;
     }
-    steps.close(file)?;
-    Ok(steps.sync_dir(folder)?)
+    steps.all(files.into_iter().map(|file| Op::Close { file }))?;
+    Ok(())
 }
 
 /// Replaces the catalog: after this, a restart sees the new one, or the old one whole.
@@ -176,7 +190,7 @@ fn clear_away<D: WaitDisk>(
     let current = format!("session-{epoch}");
     for name in names {
         if name.name.starts_with("session-") && name.name != current {
-            steps.remove_dir(layout.own().join(&name.name))?;
+            remove_session(steps, &layout.own().join(&name.name))?;
         }
     }
     let Output::Names(trashed) = steps.run(Op::List { path: layout.trash() })? else {
@@ -186,4 +200,23 @@ fn clear_away<D: WaitDisk>(
         steps.remove_dir(layout.trash().join(&name.name))?;
     }
     Ok(())
+}
+
+/// Removes an old session, its large files many at once.
+fn remove_session<D: WaitDisk>(
+    steps: &mut Steps<'_, D>,
+    folder: &Path,
+) -> Result<(), RecoveryError> {
+    let mut files = Vec::new();
+    if let Output::Names(cores) = steps.run(Op::List { path: folder.to_owned() })? {
+        for core in cores.iter().filter(|name| name.is_dir) {
+            let path = folder.join(&core.name);
+            let Output::Names(names) = steps.run(Op::List { path: path.clone() })? else {
+                continue;
+            };
+            files.extend(names.iter().filter(|n| !n.is_dir).map(|n| path.join(&n.name)));
+        }
+    }
+    steps.all(files.into_iter().map(|path| Op::Unlink { path }))?;
+    Ok(steps.remove_dir(folder)?)
 }

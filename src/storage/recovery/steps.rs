@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::io::{Block, DiskError, Done, ErrorKind, FileId, Mode, Op, Output, Token, WaitDisk};
+use crate::io::{DiskError, Done, ErrorKind, FileId, Mode, Op, Output, Token, WaitDisk};
 
 /// Operations in flight at once.
 const WINDOW: usize = 32;
@@ -67,6 +67,60 @@ impl<'d, D: WaitDisk> Steps<'d, D> {
         }
     }
 
+    /// Takes each item through operations of its own, several items at once: `next` gets an item
+    /// and what its last operation brought, none at first, and gives its next one, or none when
+    /// the item is done.
+    ///
+    /// # Errors
+    /// The first failure, of an operation or of `next`; nothing is in flight any more then.
+    pub fn each<T, E: From<DiskError>>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+        mut next: impl FnMut(&mut T, Option<Output>) -> Result<Option<Op>, E>,
+    ) -> Result<(), E> {
+        let mut waiting = items.into_iter();
+        let mut active: Vec<Option<T>> = Vec::new();
+        active.resize_with(WINDOW, || None);
+        let mut due: Vec<(usize, Option<Output>)> = (0..WINDOW).map(|slot| (slot, None)).collect();
+        let (mut in_flight, mut done, mut failure) = (0, Vec::new(), None);
+        loop {
+            while let Some((slot, mut brought)) = due.pop() {
+                if failure.is_some() {
+                    continue;
+                }
+                while let Some(item) = active[slot].take().or_else(|| waiting.next()) {
+                    let item = active[slot].insert(item);
+                    match next(item, brought.take()) {
+                        Ok(Some(op)) => {
+                            self.disk.submit(Token(slot as u64), op);
+                            in_flight += 1;
+                            break;
+                        }
+                        Ok(None) => active[slot] = None,
+                        Err(error) => {
+                            failure = Some(error);
+                            break;
+                        }
+                    }
+                }
+            }
+            if in_flight == 0 {
+                return failure.map_or(Ok(()), Err);
+            }
+            self.disk.wait(&mut done);
+            if done.is_empty() {
+                return Err(gone().into());
+            }
+            for d in done.drain(..) {
+                in_flight -= 1;
+                match d.result {
+                    Ok(output) => due.push((d.token.0 as usize, Some(output))),
+                    Err(error) => drop(failure.get_or_insert(error.into())),
+                }
+            }
+        }
+    }
+
     /// Does them all; the first failure is the result.
     pub fn all(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Vec<Output>, DiskError> {
         self.run_all(ops)?.into_iter().collect()
@@ -97,18 +151,6 @@ impl<'d, D: WaitDisk> Steps<'d, D> {
         match self.run(Op::Open { file, path, mode: Mode::Durable })? {
             Output::Opened { len } => Ok((file, len)),
             other => panic!("open ended with {other:?}"),
-        }
-    }
-
-    pub fn close(&mut self, file: FileId) -> Result<(), DiskError> {
-        self.run(Op::Close { file }).map(drop)
-    }
-
-    /// Reads `len` bytes of an open file; fewer where it ends.
-    pub fn read(&mut self, file: FileId, at: u64, len: u64) -> Result<Block, DiskError> {
-        match self.run(Op::Read { file, at, into: Block::with_room(len as usize) })? {
-            Output::Read(block) => Ok(block),
-            other => panic!("read ended with {other:?}"),
         }
     }
 }

@@ -20,9 +20,9 @@ fn a_run_never_meets_what_an_abandoned_one_has_in_flight() {
     let mut store = open(new_disk());
     append(&mut store, 8, 500);
     let sequence = store.checkpoint_sequence;
-    store.disk_mut().fail_next(Filter::kind(Kind::Store).path(".index"), ErrorKind::Full);
-    let epochs = Filter::kind(Kind::Store).path("leader-epoch");
-    let hold = store.disk_mut().hold_nth(epochs, 0);
+    let folder = Filter::kind(Kind::SyncDir).path("sim-0");
+    let hold = store.disk_mut().hold_nth(folder, 0);
+    store.disk_mut().fail_next(Filter::kind(Kind::SyncDir), ErrorKind::Full);
     store.checkpoint_forced = true;
     tick_often(&mut store, Now::default());
     assert_eq!(store.disk().held().len(), 1);

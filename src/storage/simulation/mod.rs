@@ -65,12 +65,12 @@ fn every_canary_is_caught() {
     // Each with a seed that is known to notice it, for speed; others are tried behind it.
     let canaries = [
         (Canary::AcknowledgeBeforeWrite, 0),
-        (Canary::FreeBeforeCheckpoint, 482),
-        (Canary::SnapshotEarly, 235),
+        (Canary::FreeBeforeCheckpoint, 378),
+        (Canary::SnapshotEarly, 6),
         (Canary::ServePastDurable, 0),
         (Canary::SkipFlush, 0),
         (Canary::SkipNames, 0),
-        (Canary::NoPrefix, 90),
+        (Canary::NoPrefix, 7),
         (Canary::ReplayStale, 5),
         (Canary::TrustPastRecoveryPoint, 0),
     ];

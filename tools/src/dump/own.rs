@@ -188,6 +188,8 @@ impl Dump<'_> {
                 ("bytes_since_index_entry", record.index.bytes_since_entry.into()),
                 ("index_len", record.index_len.into()),
                 ("timeindex_len", record.time_index_len.into()),
+                ("index_rest_len", (record.index_rest.len() as u64).into()),
+                ("timeindex_rest_len", (record.time_index_rest.len() as u64).into()),
             ],
         )?;
         for &(epoch, start_offset) in &record.epochs {

@@ -96,6 +96,8 @@ impl Partition {
             index: IndexState::default(),
             index_len: index_len as u32,
             time_index_len: time_index_len as u32,
+            index_rest: Vec::new(),
+            time_index_rest: Vec::new(),
             epochs: vec![(START_EPOCH, 0)],
             producers: Vec::new(),
         };
