@@ -161,15 +161,23 @@ impl Log {
         self.segments.get(i)
     }
 
-    /// The first segment with durable bytes that are not in its file.
+    /// The first segment with durable bytes that are not in its file, and have to get there.
     pub fn first_unmaterialised(&self) -> Option<&Segment> {
-        self.segments.iter().find(|s| s.materialised < s.durable)
+        self.segments.iter().find(|s| s.materialised < s.durable).filter(|_| !self.is_going())
     }
 
-    /// Durable bytes that are not in their segments yet.
+    /// Durable bytes that are not in their segments yet, and have to get there.
     pub fn unmaterialised_bytes(&self) -> u64 {
+        if self.is_going() {
+            return 0;
+        }
         let open = self.segments.iter().rev().take_while(|s| s.phase != Phase::Sealed);
         open.map(|s| s.durable - s.materialised).sum()
+    }
+
+    /// Whether it is deleted and has given its memory and its files back.
+    fn is_going(&self) -> bool {
+        matches!(self.life, Life::Trashing | Life::Emptied)
     }
 
     /// Whether everything up to `place` is in the files for good: older segments sealed, and

@@ -40,6 +40,8 @@ impl<D: Disk> Store<D> {
             return;
         }
         log.life = Life::Trashing;
+        // What is staged and in no group yet is in none from now on: its memory is given back.
+        self.dirty.retain(|dirty| *dirty != id);
         for segment in &mut log.segments {
             if let FileState::Open(file) = std::mem::replace(&mut segment.file, FileState::Closed) {
                 self.tasks.close(file);

@@ -1,12 +1,12 @@
 //! Appending: pipelines, and what is refused and how.
 
 use duramen_protocol::native::frame::NO_ANSWER;
-use duramen_protocol::native::messages::{AppendAnswer, CreateTopic, Ping};
+use duramen_protocol::native::messages::{AppendAnswer, CreateTopic, DeleteTopic, Ping};
 use duramen_protocol::native::{ErrorCode, ErrorDetail, FrameHeader, Opcode};
 
 use crate::one_partition::one_partition;
 use crate::support::server::folder;
-use crate::support::wire::batch;
+use crate::support::wire::{Wire, batch};
 
 #[test]
 fn a_pipeline_is_applied_in_order_and_answered_in_full() {
@@ -95,4 +95,27 @@ fn batches_of_the_largest_size_go_both_ways() {
         let values = crate::support::wire::values(&bytes);
         assert_eq!(values, [(n, value.clone())], "one whole batch, whatever max_bytes says");
     }
+}
+
+/// The deletion comes in the middle of large appends: what its segment has yet to get is dropped.
+#[test]
+fn a_topic_that_is_deleted_under_load_leaves_the_others_alone() {
+    let dir = folder();
+    let (server, mut wire, handle) = one_partition(dir.path());
+    let mut other = Wire::connect(server.address);
+    let large = batch(&vec![[b'x'; 1000]; 1000]);
+    let in_flight = 12;
+    for sent in 0..60 {
+        wire.send_append(handle, &large);
+        if sent >= in_flight {
+            wire.frame().answer::<AppendAnswer>(Opcode::Append).unwrap();
+        }
+    }
+    other.call(0, &DeleteTopic { name: "events".into() }).unwrap();
+    // Acknowledged or refused: each is answered.
+    (0..in_flight).for_each(|_| drop(wire.frame()));
+    other.create("events", 1);
+    let handle = other.open("events", 0).handle;
+    assert_eq!(other.append(handle, &large).unwrap().base_offset, 0);
+    assert!(server.stop().success());
 }
