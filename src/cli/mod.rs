@@ -8,6 +8,7 @@
 //! server, `stdout` writes without panicking at a closed pipe, `stop` hears signals, and `parse`
 //! reads values that several commands take.
 
+mod bench;
 mod completions;
 mod config;
 mod consume;
@@ -48,6 +49,7 @@ enum Command {
     Consume(consume::Consume),
     Dump(dump::Dump),
     Verify(verify::Verify),
+    Bench(bench::Bench),
     Config(config::Config),
     Recover(recover::Recover),
     Completions(completions::Completions),
@@ -60,6 +62,7 @@ Examples:
   echo hello | duramen produce events             append a record; it is durable when this returns
   duramen consume events --from beginning         read it, and wait for more
   duramen verify duramen-data                     check every byte on disk, server or no server
+  duramen bench produce                           measure it, beside what this machine can do
 
 Each command has its own --help, with examples. Exit codes: 0 done, 1 failed, 2 wrong usage.";
 
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Consume(consume) => consume.run(),
         Command::Dump(dump) => dump.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Config(config) => config.run(),
         Command::Recover(recover) => recover.run(),
         Command::Completions(completions) => completions.run(),

@@ -104,7 +104,7 @@ enum Acks {
     Zero,
 }
 
-fn codec() -> impl TypedValueParser<Value = Codec> {
+pub(super) fn codec() -> impl TypedValueParser<Value = Codec> {
     let named = |name: String| Codec::ALL.into_iter().find(|codec| codec.name() == name);
     // One of the names it is, or it would have been refused.
     PossibleValuesParser::new(Codec::ALL.map(Codec::name))
