@@ -89,6 +89,8 @@ pub const INBOX_BYTES: usize = 256 << 10;
 pub const HANDLES: usize = 16_384;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS: usize = 4096;
+/// Bytes of records in one answer to a Kafka client, unless a single batch is larger.
+pub const KAFKA_FETCH_BYTES: u32 = 16 << 20;
 /// The longest that a read may wait.
 pub const READ_WAIT_MS: u32 = 60_000;
 /// A tick that takes longer is logged.
@@ -109,6 +111,9 @@ pub const RECOVERY_THREADS: usize = 32;
 pub const PRODUCER_IDS_LEASED: u32 = 1000;
 /// Cores of a server.
 pub const CORES: usize = 1024;
+/// Bytes of batches that one core sent on to others and that are not answered yet; a larger batch
+/// goes alone.
+pub const FORWARDED_BYTES: usize = 4 << 20;
 /// Connections of one core.
 pub const CONNECTIONS: usize = 16_384;
 /// Messages in a core's mailbox, and orders to the keeper of the catalog.

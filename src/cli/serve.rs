@@ -22,9 +22,17 @@ pub struct Serve {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
-    /// Where Kafka clients would connect; accepted, not served yet [default: 127.0.0.1:9092]
+    /// Where Kafka clients connect; core i listens on PORT+i [default: 127.0.0.1:9092]
     #[arg(long, value_name = "HOST:PORT|none")]
     kafka: Option<String>,
+
+    /// One port a core, or a single one for all, as port mappings need it [default: per-core]
+    #[arg(long, value_name = "per-core|single")]
+    kafka_ports: Option<String>,
+
+    /// What Kafka clients elsewhere are told to connect to [default: where it listens]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    advertise: Option<String>,
 
     /// Threads that own partitions; may differ from the last run's [default: all processors]
     #[arg(long, value_name = "N")]
@@ -47,9 +55,11 @@ const EXAMPLES: &str = "\
 Examples:
   duramen serve
   duramen serve --data /var/lib/duramen --listen 0.0.0.0:7070 --cores 4
+  duramen serve --kafka 0.0.0.0:9092 --kafka-ports single --advertise log.example
   duramen serve --data /tmp/try --listen 127.0.0.1:0 --no-sync
 
-Prints `listening native HOST:PORT` and `ready` on standard output. SIGTERM and SIGINT stop it
+Prints `listening native HOST:PORT`, `listening kafka HOST:PORT` for each core, and `ready`
+on standard output. SIGTERM and SIGINT stop it
 cleanly; a second one ends it at once.";
 
 impl Serve {
@@ -74,6 +84,8 @@ impl Serve {
             ("data", self.data),
             ("listen", self.listen),
             ("kafka", self.kafka),
+            ("kafka.ports", self.kafka_ports),
+            ("advertise", self.advertise),
             ("cores", self.cores),
             ("io", self.io),
             ("no.sync", no_sync),

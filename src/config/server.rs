@@ -24,8 +24,16 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// Where the native protocol listens.
     pub listen: SocketAddr,
-    /// Where the Kafka protocol would listen.
+    /// Where the Kafka protocol listens: the first core's address.
     pub kafka: Option<SocketAddr>,
+    /// Which ports Kafka clients are shown.
+    pub kafka_ports: KafkaPorts,
+    /// What Kafka clients are told to connect to, if not where it listens.
+    pub advertise: Option<Advertised>,
+    /// Whether a topic is made when a Kafka client asks about it.
+    pub auto_create_topics: bool,
+    /// The longest request of a Kafka client.
+    pub request_bytes_max: usize,
     /// How many cores; `None` for as many as the process may use.
     pub cores: Option<usize>,
     /// Which disk to run on.
@@ -46,6 +54,24 @@ pub struct ServerConfig {
     pub producer_expiration_ms: i64,
 }
 
+/// Which ports Kafka clients are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KafkaPorts {
+    /// One a core, each a broker of its own.
+    PerCore,
+    /// One for all.
+    Single,
+}
+
+/// Where clients elsewhere reach the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// A name or an address.
+    pub host: String,
+    /// The first core's port; the port it listens on if not given.
+    pub port: Option<u16>,
+}
+
 /// One row of the table.
 pub struct ServerKnob {
     /// Its name, in the file and, with dashes, as a flag.
@@ -61,10 +87,22 @@ pub struct ServerKnob {
 /// Every knob of a server, by name.
 pub const KNOBS: &[ServerKnob] = &[
     ServerKnob {
+        name: "advertise",
+        default: "none",
+        help: "HOST[:PORT] that Kafka clients are told to connect to; core i's is PORT+i",
+        set: |c, v| advertised(v).map(|advertised| c.advertise = advertised),
+    },
+    ServerKnob {
         name: "arena.bytes",
         default: "33554432",
         help: "memory for batches that are not in their segments yet, a core",
         set: |c, v| integer(v, 4 << 20, 64 << 30).map(|n| c.arena_bytes = n as usize),
+    },
+    ServerKnob {
+        name: "auto.create.topics.enable",
+        default: "true",
+        help: "whether a topic is made when a Kafka client asks about it or writes to it",
+        set: |c, v| truth(v).map(|truth| c.auto_create_topics = truth),
     },
     ServerKnob {
         name: "cores",
@@ -99,8 +137,14 @@ pub const KNOBS: &[ServerKnob] = &[
     ServerKnob {
         name: "kafka",
         default: "127.0.0.1:9092",
-        help: "where Kafka clients would connect, or none; accepted, not served yet",
+        help: "where Kafka clients connect, or none; core i listens on PORT+i, or each on a free one",
         set: |c, v| address_or_none(v).map(|address| c.kafka = address),
+    },
+    ServerKnob {
+        name: "kafka.ports",
+        default: "per-core",
+        help: "per-core, or single: one port for all, as port mappings need it",
+        set: |c, v| kafka_ports(v).map(|ports| c.kafka_ports = ports),
     },
     ServerKnob {
         name: "listen",
@@ -135,7 +179,16 @@ pub const KNOBS: &[ServerKnob] = &[
         help: "how often each partition is looked at for segments to delete",
         set: |c, v| integer(v, 1, u32::MAX.into()).map(|n| c.retention_check_ms = n),
     },
+    ServerKnob {
+        name: "socket.request.max.bytes",
+        default: "104857600",
+        help: "the longest request of a Kafka client; a longer one ends its connection",
+        set: |c, v| integer(v, 1 << 20, i32::MAX as u64).map(|n| c.request_bytes_max = n as usize),
+    },
 ];
+
+/// The longest name of a host.
+const HOST_BYTES_MAX: usize = 255;
 
 /// A value that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +228,10 @@ impl Default for ServerConfig {
             data: PathBuf::from("./duramen-data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
             kafka: Some(SocketAddr::from(([127, 0, 0, 1], 9092))),
+            kafka_ports: KafkaPorts::PerCore,
+            advertise: None,
+            auto_create_topics: true,
+            request_bytes_max: 100 << 20,
             cores: None,
             io: IoChoice::Auto,
             no_sync: false,
@@ -299,6 +356,33 @@ fn truth(value: &str) -> Result<bool, String> {
     }
 }
 
+fn kafka_ports(value: &str) -> Result<KafkaPorts, String> {
+    match value {
+        "per-core" => Ok(KafkaPorts::PerCore),
+        "single" => Ok(KafkaPorts::Single),
+        _ => Err("per-core or single is wanted".into()),
+    }
+}
+
+/// `none`, `HOST` or `HOST:PORT`, an IPv6 address in brackets where a port follows.
+fn advertised(value: &str) -> Result<Option<Advertised>, String> {
+    let wanted = || "HOST, HOST:PORT or none is wanted".to_owned();
+    if value == "none" {
+        return Ok(None);
+    }
+    let is_ip = value.parse::<std::net::IpAddr>().is_ok();
+    let (host, port) = match value.rsplit_once(':') {
+        Some((host, port)) if !is_ip => (host, Some(port.parse().map_err(|_| wanted())?)),
+        _ => (value, None),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
+    if !is_host || host.len() > HOST_BYTES_MAX || port == Some(0) {
+        return Err(wanted());
+    }
+    Ok(Some(Advertised { host: host.to_owned(), port }))
+}
+
 fn address_or_none(value: &str) -> Result<Option<SocketAddr>, String> {
     match value {
         "none" => Ok(None),
@@ -341,6 +425,20 @@ mod tests {
             (config.listen.to_string(), config.journal_bytes),
             ("[::1]:0".into(), 512 << 20)
         );
+    }
+
+    #[test]
+    fn advertised_addresses_are_names_or_numbers_with_or_without_a_port() {
+        let told = |host: &str, port| Ok(Some(Advertised { host: host.to_owned(), port }));
+        assert_eq!(advertised("none"), Ok(None));
+        assert_eq!(advertised("log.example"), told("log.example", None));
+        assert_eq!(advertised("log.example:19092"), told("log.example", Some(19_092)));
+        assert_eq!(advertised("10.0.0.7:1"), told("10.0.0.7", Some(1)));
+        assert_eq!(advertised("fd00::7"), told("fd00::7", None));
+        assert_eq!(advertised("[fd00::7]:9092"), told("fd00::7", Some(9092)));
+        for bad in ["", ":9092", "a:b", "a:70000", "a:0", "a b", "kafka://a:1"] {
+            assert!(advertised(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use duramen_protocol::native::{FrameError, FrameHeader, HEADER_LEN};
 use tokio::net::TcpStream;
 
+/// Bytes of the length that a frame of Kafka's protocol begins with.
+const PREFIX_LEN: usize = 4;
 /// The least room for a read.
 const READ_BYTES: usize = 16 << 10;
 /// The most room for a read, unless a frame needs more.
@@ -52,6 +54,25 @@ impl Inbound {
         let mut frame = self.buffer.split_to(header.frame_len());
         frame.advance(HEADER_LEN);
         Some(frame.freeze())
+    }
+
+    /// Takes the frame that stands first, if all of it is there, where a frame begins with the
+    /// length of what follows, as in Kafka's protocol: what follows.
+    ///
+    /// # Errors
+    /// The length, when it is negative or more than `max_bytes`.
+    pub fn take_prefixed(&mut self, max_bytes: usize) -> Result<Option<Bytes>, i32> {
+        let Some(prefix) = self.buffer.first_chunk::<PREFIX_LEN>() else { return Ok(None) };
+        let length = i32::from_be_bytes(*prefix);
+        let len = usize::try_from(length).ok().filter(|&len| len <= max_bytes).ok_or(length)?;
+        self.frame_bytes = PREFIX_LEN + len;
+        if self.buffer.len() < self.frame_bytes {
+            return Ok(None);
+        }
+        let mut frame = self.buffer.split_to(self.frame_bytes);
+        frame.advance(PREFIX_LEN);
+        self.frame_bytes = 0;
+        Ok(Some(frame.freeze()))
     }
 
     /// Waits for bytes. Returns `false` when there will be none. Can be dropped and called again.
@@ -136,6 +157,20 @@ mod tests {
             assert!(!inbound.read(&ours).await.unwrap(), "the end");
             assert_eq!(inbound.buffer.capacity() / READ_BYTES, 1);
         });
+    }
+
+    #[test]
+    fn prefixed_frames_are_cut_out_and_wrong_lengths_refused() {
+        let mut inbound = Inbound::default();
+        inbound.buffer.extend_from_slice(&[0, 0, 0, 2, 7, 8, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(inbound.take_prefixed(2).unwrap().unwrap(), [7, 8][..]);
+        assert_eq!(inbound.take_prefixed(2).unwrap().unwrap(), [][..]);
+        assert_eq!(inbound.take_prefixed(2), Ok(None), "half a length");
+        inbound.buffer.extend_from_slice(&[3, 9]);
+        assert_eq!(inbound.take_prefixed(259), Ok(None));
+        assert_eq!(inbound.take_prefixed(258), Err(259));
+        inbound.buffer[0] = 0x80;
+        assert!(inbound.take_prefixed(usize::MAX).unwrap_err() < 0);
     }
 
     #[test]

@@ -8,21 +8,50 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
+use crate::broker::Refusal;
 use crate::broker::catalog::Catalog;
 use crate::broker::producer_ids::ProducerIds;
 use crate::io::Descriptors;
+use crate::limits;
 use crate::shard::error::AskError;
-use crate::shard::request::{Answer, Ask, ClientId, Released, Request, Ticket};
+use crate::shard::request::{Answer, Ask, ClientId, ReadMany, Records, Released, Request, Ticket};
+use duramen_protocol::codes::ErrorCode;
 
 use super::calls::Calls;
 use super::client::Client;
-use super::mailbox::{Mail, Mailboxes};
-use super::outbox::Receipt;
+use super::mailbox::{Change, Changed, Mail, Mailboxes};
+use super::outbox::{Chunk, Receipt};
 
 /// The tasks of the core, as a client of its shard.
 const TASKS: ClientId = ClientId(0);
+
+/// Takes the answer to a question.
+pub type Reply = oneshot::Sender<Result<Answer, AskError>>;
+/// Takes the answer to a read of many partitions.
+pub type ManyReply = oneshot::Sender<Result<Vec<PartitionRecords>, AskError>>;
+/// What was read of one partition.
+pub type PartitionRecords = Result<LocatedRecords, AskError>;
+
+/// Bytes of a log, with their files at hand.
+#[derive(Debug)]
+pub struct LocatedRecords {
+    /// The first offset there is.
+    pub log_start: u64,
+    /// The offset after the last durable one.
+    pub durable: u64,
+    /// How many bytes.
+    pub bytes: usize,
+    /// Where they are.
+    pub chunks: Vec<Chunk>,
+}
+
+/// A question of the core's own tasks, and who waits for its answer.
+enum Question {
+    Plain(Reply),
+    Many(ManyReply),
+}
 
 /// What a server is, as its hello says it.
 #[derive(Clone, Debug)]
@@ -58,7 +87,9 @@ pub struct Local {
     clients_named: Cell<u64>,
     /// Clients whose outbox was touched since the last flush.
     touched: RefCell<Vec<ClientId>>,
-    questions: RefCell<Calls<oneshot::Sender<Result<Answer, AskError>>>>,
+    questions: RefCell<Calls<Question>>,
+    /// Room for bytes of batches that were sent on to other cores and are not answered yet.
+    pub forwarding: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
@@ -86,6 +117,7 @@ impl Local {
             clients_named: Cell::new(TASKS.0),
             touched: RefCell::default(),
             questions: RefCell::default(),
+            forwarding: Arc::new(Semaphore::new(limits::FORWARDED_BYTES)),
             stopping: watch::Sender::new(false),
         }
     }
@@ -149,19 +181,98 @@ impl Local {
     /// # Errors
     /// The shard's; and [`AskError::ShuttingDown`] when the core has stopped.
     pub async fn ask(&self, core: u16, ask: Ask) -> Result<Answer, AskError> {
+        let answer = self.submit(core, ask).await;
+        answer.await.unwrap_or(Err(AskError::ShuttingDown))
+    }
+
+    /// Asks a core's shard; the answer comes out of what is returned. Questions to a core are taken
+    /// in the order in which they were submitted. May have to wait for room in its mailbox.
+    pub async fn submit(&self, core: u16, ask: Ask) -> oneshot::Receiver<Result<Answer, AskError>> {
         let (reply, answer) = oneshot::channel();
         if core == self.core {
             self.question(ask, reply);
         } else {
             self.mailboxes.send(usize::from(core), Mail::Ask(ask, reply)).await;
         }
-        answer.await.unwrap_or(Err(AskError::ShuttingDown))
+        answer
     }
 
     /// Asks this core's shard for whoever holds the other end of `reply`.
-    pub fn question(&self, ask: Ask, reply: oneshot::Sender<Result<Answer, AskError>>) {
-        let call = self.questions.borrow_mut().insert(reply);
-        self.enqueue(Request { ticket: Ticket { client: TASKS, call }, ask });
+    pub fn question(&self, ask: Ask, reply: Reply) {
+        self.put_question(ask, Question::Plain(reply));
+    }
+
+    /// Names a question and puts it in the inbox.
+    fn put_question(&self, ask: Ask, question: Question) -> Ticket {
+        let call = self.questions.borrow_mut().insert(question);
+        let ticket = Ticket { client: TASKS, call };
+        self.enqueue(Request { ticket, ask });
+        ticket
+    }
+
+    /// Reads partitions of one core, this one or another. Whoever drops this has the read ended.
+    ///
+    /// # Errors
+    /// [`AskError::ShuttingDown`] when the core has stopped.
+    pub async fn read_many(
+        self: &Rc<Self>,
+        core: u16,
+        read: ReadMany,
+    ) -> Result<Vec<PartitionRecords>, AskError> {
+        let (reply, answer) = oneshot::channel();
+        if core == self.core {
+            self.begin_read_many(read, reply);
+        } else {
+            self.mailboxes.send(usize::from(core), Mail::ReadMany(Box::new(read), reply)).await;
+        }
+        answer.await.unwrap_or(Err(AskError::ShuttingDown))
+    }
+
+    /// Reads partitions of this core for whoever holds the other end of `reply`, as long as he
+    /// holds it.
+    pub fn begin_read_many(self: &Rc<Self>, read: ReadMany, mut reply: ManyReply) {
+        let may_wait = read.max_wait_ms > 0;
+        let (inner, mut answer) = oneshot::channel();
+        let ask = Ask::ReadMany(Box::new(read));
+        if !may_wait {
+            self.put_question(ask, Question::Many(reply));
+            return;
+        }
+        let ticket = self.put_question(ask, Question::Many(inner));
+        let local = self.clone();
+        tokio::task::spawn_local(async move {
+            tokio::select! {
+                biased;
+                // Whoever asked may be gone at the same time.
+                Ok(answer) = &mut answer => drop(reply.send(answer)),
+                () = reply.closed() => local.enqueue(Request { ticket, ask: Ask::Hurry }),
+            }
+        });
+    }
+
+    /// A producer id that was never handed out: from this core's lease, and a new lease when that
+    /// is used up.
+    ///
+    /// # Errors
+    /// When the keeper of the catalog gives no lease.
+    pub async fn allocate_producer_id(&self) -> Result<i64, Refusal> {
+        if let Some(id) = self.producer_ids.borrow_mut().allocate() {
+            return Ok(id);
+        }
+        let no_lease = || Refusal {
+            code: ErrorCode::UNKNOWN_SERVER_ERROR,
+            message: "no lease of producer ids came back".to_owned(),
+        };
+        let Changed::Leased(lease) = self.mailboxes.change(Change::LeaseProducerIds).await? else {
+            return Err(no_lease());
+        };
+        let mut ids = self.producer_ids.borrow_mut();
+        // Others may have asked for a lease at the same time: theirs came first, or comes later.
+        if let Some(id) = ids.allocate() {
+            return Ok(id);
+        }
+        ids.renew(lease);
+        ids.allocate().ok_or_else(no_lease)
     }
 
     /// A name for a new client.
@@ -209,9 +320,12 @@ impl Local {
         };
         match released {
             Released::Answer { ticket, result } if id == TASKS => {
-                if let Some(reply) = self.questions.borrow_mut().take(ticket.call) {
-                    // Whoever asked may be gone.
-                    let _ = reply.send(result);
+                let question = self.questions.borrow_mut().take(ticket.call);
+                // Whoever asked may be gone.
+                match question {
+                    Some(Question::Plain(reply)) => drop(reply.send(result)),
+                    Some(Question::Many(reply)) => drop(reply.send(locate_many(result, files))),
+                    None => {}
                 }
             }
             released => {
@@ -260,4 +374,24 @@ impl Local {
         // The sender lives as long as `self`.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
+}
+
+/// The answer to a read of many partitions, with the files at hand.
+fn locate_many(
+    result: Result<Answer, AskError>,
+    files: &dyn Descriptors,
+) -> Result<Vec<PartitionRecords>, AskError> {
+    match result? {
+        Answer::Many(partitions) => {
+            Ok(partitions.into_iter().map(|records| locate(records?, files)).collect())
+        }
+        other => unreachable!("a read of many partitions was answered with {other:?}"),
+    }
+}
+
+fn locate(records: Records, files: &dyn Descriptors) -> PartitionRecords {
+    let Records { log_start, durable, pieces, bytes, .. } = records;
+    let chunks = Chunk::of_pieces(pieces, files)
+        .map_err(|_| AskError::Overloaded("a segment was closed meanwhile: read again"))?;
+    Ok(LocatedRecords { log_start, durable, bytes, chunks })
 }

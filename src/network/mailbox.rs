@@ -16,8 +16,9 @@ use crate::broker::Refusal;
 use crate::broker::catalog::{Catalog, ConfigChange, Topic};
 use crate::broker::producer_ids::Lease;
 use crate::limits;
-use crate::shard::error::AskError;
-use crate::shard::request::{Answer, Ask};
+use crate::shard::request::{Ask, ReadMany};
+
+use super::local::{ManyReply, Reply};
 
 /// One message to a core.
 #[derive(Debug)]
@@ -25,7 +26,11 @@ pub enum Mail {
     /// A connection that is to live there.
     Connection(Box<Arrival>),
     /// A question to the core's shard.
-    Ask(Ask, oneshot::Sender<Result<Answer, AskError>>),
+    Ask(Ask, Reply),
+    /// A read of partitions of the core, which ends when nobody waits for it any more.
+    ReadMany(Box<ReadMany>, ManyReply),
+    /// A connection of Kafka's protocol that is to live there.
+    KafkaConnection(TcpStream),
     /// There is a new catalog. Answered once the core goes by it.
     Catalog(Arc<Catalog>, oneshot::Sender<()>),
     /// The server stops.
@@ -77,6 +82,13 @@ pub enum Change {
         /// What to set.
         configs: Vec<ConfigChange>,
         /// How many partitions it shall have.
+        partitions: u32,
+    },
+    /// Raise the number of a topic's partitions.
+    AddPartitions {
+        /// Its name.
+        name: String,
+        /// How many it shall have.
         partitions: u32,
     },
     /// Hand a block of producer ids out.

@@ -7,6 +7,8 @@
 //!                              v                                          v
 //!                           Mailboxes                   Client::deliver ──> Outbox ──> socket
 //! ```
+//! Connections of Kafka's protocol come and go through [`kafka`] in the place of [`native`]; their
+//! handlers wait for the answers themselves.
 //!
 //! Everything here lives on one core and is never shared with another: tasks of a core share a
 //! [`local::Local`] through an `Rc`, borrow its parts between two awaits and never across one. What
@@ -28,6 +30,7 @@
 pub mod calls;
 pub mod client;
 pub mod inbound;
+pub mod kafka;
 pub mod listener;
 pub mod local;
 pub mod mailbox;

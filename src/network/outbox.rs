@@ -39,6 +39,39 @@ pub struct Receipt {
     pub pinned: usize,
 }
 
+/// A piece of a log whose file is at hand: it can be sent from any core.
+#[derive(Debug)]
+pub enum Chunk {
+    /// Bytes in memory.
+    Memory(Slice),
+    /// A range of a file.
+    File {
+        /// The file.
+        file: Arc<OwnedFd>,
+        /// Where the range begins.
+        at: u64,
+        /// How long it is.
+        len: u64,
+    },
+}
+
+impl Chunk {
+    /// The same pieces, with their files at hand.
+    ///
+    /// # Errors
+    /// When a piece's file is not open any more.
+    pub fn of_pieces(pieces: Vec<Piece>, files: &dyn Descriptors) -> io::Result<Vec<Chunk>> {
+        let chunk = |piece| match piece {
+            Piece::Memory(slice) => Ok(Chunk::Memory(slice)),
+            Piece::File { file, at, len } => match files.descriptor(file) {
+                Some(file) => Ok(Chunk::File { file, at, len }),
+                None => Err(io::Error::other("a segment is not open any more")),
+            },
+        };
+        pieces.into_iter().map(chunk).collect()
+    }
+}
+
 enum Part {
     Buffer(BytesMut),
     Slice { slice: Slice, sent: usize },
@@ -77,6 +110,11 @@ impl Outbox {
         self.buffered
     }
 
+    /// Whether records are to be sent, wherever they lie.
+    pub fn holds_records(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Slice { .. } | Part::File { .. }))
+    }
+
     /// Lets `put` append a frame.
     pub fn frame(&mut self, put: impl FnOnce(&mut BytesMut)) {
         let buffer = match self.parts.back_mut() {
@@ -103,27 +141,24 @@ impl Outbox {
         files: &dyn Descriptors,
         put: impl FnOnce(&mut BytesMut),
     ) -> io::Result<()> {
-        let mut parts = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            parts.push(match piece {
-                Piece::Memory(slice) => Part::Slice { slice, sent: 0 },
-                Piece::File { file, at, len } => match files.descriptor(file) {
-                    Some(file) => Part::File { file, at, len },
-                    None => return Err(io::Error::other("a segment is not open any more")),
-                },
-            });
-        }
+        let chunks = Chunk::of_pieces(pieces, files)?;
         self.frame(put);
-        for part in parts {
-            match part {
-                Part::Slice { slice, .. } if slice.len() <= COPY_BYTES => {
-                    self.frame(|buffer| buffer.extend_from_slice(&slice));
-                }
-                part => self.parts.push_back(part),
-            }
-        }
+        self.chunks(chunks);
         self.parts.push_back(Part::Receipt(receipt));
         Ok(())
+    }
+
+    /// Appends pieces of a log.
+    pub fn chunks(&mut self, chunks: Vec<Chunk>) {
+        for chunk in chunks {
+            match chunk {
+                Chunk::Memory(slice) if slice.len() <= COPY_BYTES => {
+                    self.frame(|buffer| buffer.extend_from_slice(&slice));
+                }
+                Chunk::Memory(slice) => self.parts.push_back(Part::Slice { slice, sent: 0 }),
+                Chunk::File { file, at, len } => self.parts.push_back(Part::File { file, at, len }),
+            }
+        }
     }
 
     /// Writes until nothing is left, the socket is full, or about `budget` bytes are written.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::io::{Descriptors, Disk, Now};
 use crate::limits;
+use crate::network::kafka::{self, settings::Settings};
 use crate::network::local::Local;
 use crate::network::mailbox::{Change, Mail};
 use crate::network::native::accept::arrive;
@@ -21,6 +22,8 @@ use crate::shard::request::{Released, Request};
 pub struct Core<D: Disk + Descriptors> {
     local: Rc<Local>,
     shard: Shard<D>,
+    /// What its Kafka connections know, if there are any.
+    kafka: Option<Arc<Settings>>,
     requests: Vec<Request>,
     released: Vec<Released>,
     /// Whether it was said that the disk failed.
@@ -34,10 +37,11 @@ pub struct Core<D: Disk + Descriptors> {
 
 impl<D: Disk + Descriptors> Core<D> {
     /// A core over `shard`, which knows its partitions.
-    pub fn new(local: Rc<Local>, shard: Shard<D>) -> Core<D> {
+    pub fn new(local: Rc<Local>, shard: Shard<D>, kafka: Option<Arc<Settings>>) -> Core<D> {
         Core {
             local,
             shard,
+            kafka,
             requests: Vec::new(),
             released: Vec::new(),
             failure_said: false,
@@ -104,6 +108,12 @@ impl<D: Disk + Descriptors> Core<D> {
                 tokio::task::spawn_local(arrive(self.local.clone(), *arrival));
             }
             Mail::Ask(ask, reply) => self.local.question(ask, reply),
+            Mail::KafkaConnection(stream) => {
+                if let Some(settings) = &self.kafka {
+                    kafka::accept::arrive(self.local.clone(), settings.clone(), stream);
+                }
+            }
+            Mail::ReadMany(read, reply) => self.local.begin_read_many(*read, reply),
             Mail::Catalog(catalog, reply) => {
                 self.shard.apply(catalog.clone());
                 self.local.set_catalog(catalog);

@@ -141,6 +141,10 @@ impl Keeper {
                 }
                 self.replace(next).await.map(|()| Changed::Done)
             }
+            Change::AddPartitions { name, partitions } => {
+                let next = self.catalog.add_partitions(&name, partitions, &self.limits)?;
+                self.replace(next).await.map(|()| Changed::Done)
+            }
             Change::LeaseProducerIds => {
                 let (next, lease) = self.catalog.lease_producer_ids(limits::PRODUCER_IDS_LEASED)?;
                 self.replace(next).await.map(|()| Changed::Leased(lease))

@@ -17,6 +17,7 @@ mod core;
 mod data_dir;
 mod error;
 mod keeper;
+mod listen;
 mod recover;
 mod signals;
 mod start;

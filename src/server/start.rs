@@ -1,7 +1,7 @@
 //! Starting a server, and waiting for its end.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::broker::catalog::{Catalog, TopicLimits};
@@ -10,7 +10,6 @@ use crate::io::{
     Chosen, Engine, Probe, choose, ignore_file_size_signal, probe, raise_nofile_limit,
 };
 use crate::limits;
-use crate::network::listener::listen;
 use crate::network::local::Facts;
 use crate::network::mailbox::{Mail, Mailboxes};
 use crate::network::native::max_frame_bytes;
@@ -22,9 +21,10 @@ use crate::storage::{JournalConfig, StoreConfig};
 use super::catalog_file::CatalogWriter;
 use super::error::ServerError;
 use super::keeper::Keeper;
+use super::listen::{KafkaListeners, bind};
 use super::recover::{Damage, recover};
 use super::signals::StopSignals;
-use super::threads::{self, CoreThread, First, Seed};
+use super::threads::{self, CoreThread, First, KafkaSeed, Seed};
 
 /// Serves until a signal asks to stop.
 ///
@@ -44,6 +44,8 @@ struct Server {
     /// Holds the data directory until the end.
     _lock: crate::io::LockFile,
     address: SocketAddr,
+    /// Where Kafka clients connect, by node id.
+    kafka: Vec<SocketAddr>,
     mailboxes: Mailboxes,
     cores: Vec<CoreThread>,
 }
@@ -53,15 +55,16 @@ impl Server {
         raise_limits();
         let chosen = choose(config.io)?;
         let (layout, lock) = super::data_dir::lock(&config.data)?;
-        let listener = bind(config.listen)?;
-        let address = listener.local_addr().map_err(ServerError::system("look at the listener"))?;
+        let cores = config.cores.unwrap_or_else(all_cores);
+        let (listener, address) = bind(config.listen, "--listen")?;
+        let kafka = KafkaListeners::bind(config, cores)?;
         let probe = probe(layout.data())?;
         say_how(config, &chosen, &probe);
-        let cores = config.cores.unwrap_or_else(all_cores);
         let recovered = recover(config, &layout, &probe, cores, Damage::Refuse)?;
         let plan = Launch { config, layout, probe, chosen, cores };
-        let (mailboxes, cores) = plan.launch(recovered, listener)?;
-        Ok(Server { _lock: lock, address, mailboxes, cores })
+        let kafka_addresses = kafka.addresses.clone();
+        let (mailboxes, cores) = plan.launch(recovered, listener, kafka)?;
+        Ok(Server { _lock: lock, address, kafka: kafka_addresses, mailboxes, cores })
     }
 
     async fn serve(mut self, signals: &mut StopSignals) -> Result<(), ServerError> {
@@ -87,6 +90,9 @@ impl Server {
     fn say_ready(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "listening native {}", self.address)?;
+        for address in &self.kafka {
+            writeln!(out, "listening kafka {address}")?;
+        }
         writeln!(out, "ready")?;
         out.flush()
     }
@@ -142,22 +148,6 @@ fn raise_limits() {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<std::net::TcpListener, ServerError> {
-    listen(address).map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "; stop whoever listens there, or name another port with --listen"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "; ports below 1024 need privileges: name another with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
-            _ => "",
-        };
-        ServerError::Listen { address, reason: format!("{error}{advice}") }
-    })
-}
-
 /// As many cores as there are processors to run on.
 fn all_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().min(limits::CORES))
@@ -171,9 +161,6 @@ fn say_how(config: &ServerConfig, chosen: &Chosen, probe: &Probe) {
             "duramen: --no-sync: records are acknowledged from memory; a power cut or a crash \
              of the machine loses some"
         );
-    }
-    if let Some(address) = config.kafka {
-        eprintln!("duramen: --kafka {address}: Kafka clients are not served yet");
     }
 }
 
@@ -191,7 +178,8 @@ impl Launch<'_> {
     fn launch(
         &self,
         recovered: Recovered,
-        listener: std::net::TcpListener,
+        listener: TcpListener,
+        kafka: KafkaListeners,
     ) -> Result<(Mailboxes, Vec<CoreThread>), ServerError> {
         let limits = TopicLimits {
             arena_bytes: self.config.arena_bytes,
@@ -210,6 +198,8 @@ impl Launch<'_> {
             self.config.default_partitions,
             self.observer(),
         );
+        let settings = kafka.settings(self.config, &self.layout, limits).map(Arc::new);
+        let mut kafka_listeners = kafka.listeners.into_iter();
         let mut first = Some(First { listener, keeper, orders });
         let mut started = Vec::new();
         let numbered = receivers.into_iter().zip(recovered.logs).zip(0..);
@@ -224,6 +214,9 @@ impl Launch<'_> {
                 facts: self.facts(&catalog),
                 mailboxes: mailboxes.clone(),
                 mailbox,
+                kafka: settings
+                    .clone()
+                    .map(|settings| KafkaSeed { settings, listener: kafka_listeners.next() }),
                 first: first.take(),
             };
             started.push(threads::start(seed).map_err(ServerError::system("start a thread"))?);

@@ -13,6 +13,8 @@ use crate::io::blocking::Blocking;
 use crate::io::uring::{self, Uring};
 use crate::io::{Descriptors, Disk, Engine, Now, Setup, pin_current_thread};
 use crate::limits;
+use crate::network::kafka;
+use crate::network::kafka::settings::Settings;
 use crate::network::local::{Facts, Local};
 use crate::network::mailbox::{Mail, Mailboxes};
 use crate::network::native;
@@ -42,8 +44,18 @@ pub struct Seed {
     pub mailboxes: Mailboxes,
     /// This core's.
     pub mailbox: mpsc::Receiver<Mail>,
+    /// Where Kafka clients connect, on this core or another.
+    pub kafka: Option<KafkaSeed>,
     /// What only the first core has.
     pub first: Option<First>,
+}
+
+/// What a core serves Kafka clients with.
+pub struct KafkaSeed {
+    /// What all listeners know.
+    pub settings: Arc<Settings>,
+    /// Where this core listens; not at all where one port stands for all.
+    pub listener: Option<std::net::TcpListener>,
 }
 
 /// What only the first core has.
@@ -128,18 +140,30 @@ async fn serve<D: Disk + Descriptors + 'static>(
     wake: Arc<Notify>,
     ready: oneshot::Sender<Result<(), String>>,
 ) -> Result<(), String> {
-    let Seed { core, store, logs, catalog, facts, mailboxes, mailbox, first, .. } = seed;
+    let Seed { core, store, logs, catalog, facts, mailboxes, mailbox, kafka, first, .. } = seed;
     let cores = mailboxes.cores() as u32;
     let store = Store::open(disk, store, logs, Now::read());
     let shard = Shard::new(store, u32::from(core), cores, catalog.clone());
     let local = Rc::new(Local::new(core, mailboxes, facts, catalog, wake.clone()));
     if let Some(First { listener, keeper, orders }) = first {
-        let listener = tokio::net::TcpListener::from_std(listener)
-            .map_err(|error| format!("cannot listen: {error}"))?;
+        let listener = to_tokio(listener)?;
         tokio::task::spawn_local(native::accept::accept(local.clone(), listener));
         tokio::task::spawn_local(keeper.keep(orders));
     }
+    let mut settings = None;
+    if let Some(KafkaSeed { settings: known, listener }) = kafka {
+        if let Some(listener) = listener {
+            let listener = to_tokio(listener)?;
+            let accept = kafka::accept::accept(local.clone(), known.clone(), listener);
+            tokio::task::spawn_local(accept);
+        }
+        settings = Some(known);
+    }
     // Nobody listens when another core could not start.
     let _ = ready.send(Ok(()));
-    Core::new(local, shard).run(mailbox, wake).await
+    Core::new(local, shard, settings).run(mailbox, wake).await
+}
+
+fn to_tokio(listener: std::net::TcpListener) -> Result<tokio::net::TcpListener, String> {
+    tokio::net::TcpListener::from_std(listener).map_err(|error| format!("cannot listen: {error}"))
 }

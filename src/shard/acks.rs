@@ -45,7 +45,7 @@ impl<D: Disk> Shard<D> {
     /// Answers `ack` once it is durable, which may be now.
     pub(super) fn await_durable(&mut self, log: LogId, ack: Ack, now: Now) {
         if ack.last_offset < self.store.status(log).durable {
-            return self.acknowledge(&ack, now);
+            return self.acknowledge(log, &ack, now);
         }
         if let Some(state) = self.logs.get_mut(log) {
             let behind = state.acks.partition_point(|other| other.last_offset <= ack.last_offset);
@@ -57,15 +57,17 @@ impl<D: Disk> Shard<D> {
     pub(super) fn release_acks(&mut self, log: LogId, now: Now) {
         let durable = self.store.status(log).durable;
         while let Some(ack) = self.logs.get_mut(log).and_then(|state| state.pop_ack(durable)) {
-            self.acknowledge(&ack, now);
+            self.acknowledge(log, &ack, now);
         }
     }
 
-    fn acknowledge(&mut self, ack: &Ack, now: Now) {
+    fn acknowledge(&mut self, log: LogId, ack: &Ack, now: Now) {
         self.counters.append_us(now.monotonic_us.saturating_sub(ack.since_us));
         let &Ack { ticket, base_offset, log_append_time_ms, duplicate, .. } = ack;
         if let Some(ticket) = ticket {
-            let appended = Answer::Appended { base_offset, log_append_time_ms, duplicate };
+            let log_start = self.store.status(log).log_start;
+            let appended =
+                Answer::Appended { base_offset, log_append_time_ms, duplicate, log_start };
             self.answer(ticket, Ok(appended));
         }
     }

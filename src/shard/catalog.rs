@@ -70,8 +70,11 @@ impl<D: Disk> Shard<D> {
         self.fail_deletions(id, &AskError::Deleted);
         self.end_subscriptions(|log| log == id, &AskError::Deleted);
         self.waiting.retain(|log| *log != id);
-        self.logs.remove(id);
+        let gone = self.logs.remove(id);
         self.store.drop_log(id);
+        for ticket in gone.map(|log| log.read_manys).unwrap_or_default() {
+            self.wake_read_many(ticket);
+        }
     }
 
     /// Deleted partitions that no journal names any more, since the last call.

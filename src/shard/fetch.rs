@@ -161,6 +161,7 @@ impl<D: Disk> Shard<D> {
     pub(super) fn read_done(&mut self, read: ReadId, result: Result<Data, ReadError>) {
         match self.reading.remove(&read) {
             Some(Reader::Fetch(id)) => self.fetch_read(id, result),
+            Some(Reader::Many(ticket, index)) => self.many_read(ticket, index, result),
             Some(Reader::Subscription(key)) => self.subscription_read(key, result),
             Some(Reader::Offsets(log)) => self.load(log, result),
             Some(Reader::Search(_)) | None => {}
@@ -198,7 +199,7 @@ impl<D: Disk> Shard<D> {
 
     /// Whether nothing durable lies behind these bytes. What was cut short, by a bound or at a
     /// segment's end, has more behind it.
-    fn is_at_end(&mut self, log: LogId, data: &Data) -> bool {
+    pub(super) fn is_at_end(&mut self, log: LogId, data: &Data) -> bool {
         match self.store.read(log, From::Cursor(data.next), 1) {
             Read::Data(next) => next.bytes == 0,
             // Nobody waits for that read.

@@ -12,6 +12,7 @@ use super::acks::Ack;
 use super::fetch::FetchId;
 use super::lookups::Deletion;
 use super::produce::Queued;
+use super::request::Ticket;
 use super::subscriptions::SubscriptionKey;
 
 /// One partition's waiters.
@@ -24,6 +25,8 @@ pub(super) struct Log {
     pub acks: VecDeque<Ack>,
     /// Reads that wait for more.
     pub fetches: Vec<FetchId>,
+    /// Reads of this and other partitions that wait for more, by their tickets.
+    pub read_manys: Vec<Ticket>,
     pub subscribers: Vec<SubscriptionKey>,
     pub deletions: Vec<Deletion>,
 }
@@ -45,6 +48,7 @@ impl Log {
             queue: VecDeque::new(),
             acks: VecDeque::new(),
             fetches: Vec::new(),
+            read_manys: Vec::new(),
             subscribers: Vec::new(),
             deletions: Vec::new(),
         }

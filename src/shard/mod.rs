@@ -19,6 +19,7 @@
 //! | [`produce`] | batches the store could not take yet | [`Event::Progress`] |
 //! | [`acks`] | staged batches | their offset being durable |
 //! | [`fetch`] | reads | bytes, their deadline, or room at their client |
+//! | [`read_many`] | reads of many partitions | bytes of any of them, or their deadline |
 //! | [`subscriptions`] | pushes | durable bytes, credit, or room at their client |
 //! | `offsets` | commits of consumers' positions | their offset being durable |
 //! | [`lookups`] | searches by time, deletions of records | the disk |
@@ -40,6 +41,7 @@ mod logs;
 pub mod lookups;
 mod offsets;
 pub mod produce;
+pub mod read_many;
 pub mod request;
 pub mod subscriptions;
 
@@ -57,7 +59,8 @@ use error::AskError;
 use fetch::{FetchId, Fetches};
 use logs::Logs;
 use offsets::OffsetLogs;
-use request::{Answer, Ask, ClientId, Opened, Released, Request, Ticket};
+use read_many::ReadManys;
+use request::{Answer, Ask, At, ClientId, Opened, Released, Request, Ticket};
 use subscriptions::{SubscriptionKey, Subscriptions};
 
 /// One core's partitions and waiters.
@@ -71,6 +74,7 @@ pub struct Shard<D: Disk> {
     waiting: VecDeque<LogId>,
     clients: Clients,
     fetches: Fetches,
+    read_manys: ReadManys,
     subscriptions: Subscriptions,
     offsets: OffsetLogs,
     /// Which core this is, and of how many.
@@ -90,6 +94,8 @@ pub struct Shard<D: Disk> {
 #[derive(Clone, Copy, Debug)]
 enum Reader {
     Fetch(FetchId),
+    /// A read of many partitions, and which of them.
+    Many(Ticket, usize),
     Subscription(SubscriptionKey),
     Search(Ticket),
     Offsets(LogId),
@@ -106,6 +112,7 @@ impl<D: Disk> Shard<D> {
             waiting: VecDeque::new(),
             clients: Clients::default(),
             fetches: Fetches::default(),
+            read_manys: ReadManys::default(),
             subscriptions: Subscriptions::default(),
             offsets: OffsetLogs::default(),
             place: (core, cores),
@@ -150,16 +157,15 @@ impl<D: Disk> Shard<D> {
         self.stage_waiting(now);
         let more_requests = self.take_requests(now);
         self.serve_due_fetches(now);
+        self.serve_due_read_manys(now);
         self.tend_offsets(now);
         let more_pushes = self.push_to_subscribers();
         let chores = self.store.advance(now);
         out.append(&mut self.out);
         let more = more_requests || more_pushes || self.store.has_events();
         let again = more.then_some(now.monotonic_us);
-        [again, chores, self.fetches.next_deadline(), self.offsets_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let reads = [self.fetches.next_deadline(), self.read_manys.next_deadline()];
+        [again, chores, self.offsets_deadline()].into_iter().chain(reads).flatten().min()
     }
 
     /// Takes what the disk has done, and releases whoever waited for it.
@@ -198,7 +204,7 @@ impl<D: Disk> Shard<D> {
 
     fn take(&mut self, Request { ticket, ask }: Request, now: Now) {
         match ask {
-            Ask::Append { log, batch, silent } => self.append(ticket, log, batch, silent, now),
+            Ask::Append { at, batch, silent } => self.append(ticket, at, batch, silent, now),
             Ask::Open { key, producer } => {
                 let opened = self.open(&key, producer);
                 self.answer(ticket, opened);
@@ -216,6 +222,8 @@ impl<D: Disk> Shard<D> {
                 self.answer(ticket, Ok(Answer::Snapshot(Box::new(snapshot))));
             }
             Ask::Read { .. } => self.fetch(ticket, &ask, now),
+            Ask::ReadMany(read) => self.read_many(ticket, *read, now),
+            Ask::Hurry => self.hurry(ticket),
             Ask::Subscribe { log, subscription, offset, credit_bytes } => {
                 let result = self.subscribe(ticket.client, log, subscription, offset, credit_bytes);
                 self.answer(ticket, result);
@@ -227,10 +235,29 @@ impl<D: Disk> Shard<D> {
                 let result = self.unsubscribe((ticket.client, subscription));
                 self.answer(ticket, result);
             }
-            Ask::FindOffset { log, query } => self.find_offset(ticket, log, query),
-            Ask::DeleteRecords { log, before } => self.delete_records(ticket, log, before),
+            Ask::FindOffset { at, query } => match self.log_at(at) {
+                Ok(log) => self.find_offset(ticket, log, query),
+                Err(error) => self.answer(ticket, Err(error)),
+            },
+            Ask::DeleteRecords { at, before } => match self.log_at(at) {
+                Ok(log) => self.delete_records(ticket, log, before),
+                Err(error) => self.answer(ticket, Err(error)),
+            },
+            Ask::FindEpochEnd { key, epoch } => {
+                let log = self.log_at(At::Key(key));
+                let end = log.map(|log| Answer::EpochEnd(self.store.epoch_end(log, epoch)));
+                self.answer(ticket, end);
+            }
             Ask::Sent { bytes, pinned } => self.sent(ticket.client, bytes, pinned),
             Ask::Leave => self.leave(ticket.client),
+        }
+    }
+
+    /// The log of a partition.
+    fn log_at(&self, at: At) -> Result<LogId, AskError> {
+        match at {
+            At::Log(log) => Ok(log),
+            At::Key(key) => self.store.find(&key).ok_or(AskError::NoPartition),
         }
     }
 
@@ -272,6 +299,7 @@ impl<D: Disk> Shard<D> {
     fn durable_rose(&mut self, log: LogId, now: Now) {
         self.release_acks(log, now);
         self.wake_fetches(log);
+        self.wake_read_manys(log);
         self.wake_subscribers(log);
     }
 
@@ -304,6 +332,7 @@ impl<D: Disk> Shard<D> {
         self.shutting_down = true;
         self.end_subscriptions(|_| true, &AskError::ShuttingDown);
         self.fetches.all_are_due();
+        self.read_manys.all_are_due();
     }
 
     /// Whether an append or a commit is not answered yet.

@@ -15,7 +15,7 @@ use crate::storage::{Appended, LogId, Refusal};
 use super::Shard;
 use super::acks::Ack;
 use super::error::AskError;
-use super::request::Ticket;
+use super::request::{At, Ticket};
 
 /// A batch up to this size is copied when it has to wait: it may be all that is left of a read
 /// buffer many times as large.
@@ -50,18 +50,12 @@ enum Attempt {
 
 impl<D: Disk> Shard<D> {
     /// Checks a batch and stages it, or queues it behind those that wait.
-    pub(super) fn append(
-        &mut self,
-        ticket: Ticket,
-        log: LogId,
-        batch: Bytes,
-        silent: bool,
-        now: Now,
-    ) {
+    pub(super) fn append(&mut self, ticket: Ticket, at: At, batch: Bytes, silent: bool, now: Now) {
         self.backlog_bytes -= batch.len();
         let ticket = (!silent).then_some(ticket);
-        let header = match self.check(log, &batch, now) {
-            Ok(header) => header,
+        let checked = self.log_at(at).and_then(|log| Ok((log, self.check(log, &batch, now)?)));
+        let (log, header) = match checked {
+            Ok(checked) => checked,
             Err(error) => return self.refuse(ticket, error),
         };
         let queued = Queued { ticket, batch, header, since_us: now.monotonic_us };

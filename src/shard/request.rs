@@ -1,8 +1,8 @@
 //! What a shard is asked, and what it lets go of.
 //!
 //! A question carries a [`Ticket`]; its answer carries the same one, sooner or later, exactly once.
-//! The exceptions have no answer at all: [`Ask::Credit`], [`Ask::Sent`], [`Ask::Leave`], and an
-//! append that is `silent`. Questions of one client are taken in the order in which they came.
+//! The exceptions have no answer at all: [`Ask::Credit`], [`Ask::Sent`], [`Ask::Leave`],
+//! [`Ask::Hurry`], and an append that is `silent`. Questions of one client are taken in the order in which they came.
 
 use std::sync::Arc;
 
@@ -40,6 +40,40 @@ pub struct Request {
     pub ask: Ask,
 }
 
+/// A partition, as whoever asks knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// By the name that [`Ask::Open`] was answered with.
+    Log(LogId),
+    /// By its topic and number.
+    Key(PartitionKey),
+}
+
+/// A read of many partitions at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadMany {
+    /// Which, and from where on; earlier ones are given bytes first.
+    pub partitions: Vec<PartitionRead>,
+    /// Answer as soon as there are as many bytes of all of them.
+    pub min_bytes: u32,
+    /// At most as many bytes of all of them, except that the first batch comes whole. With 0
+    /// nothing is read, and the answer tells how the partitions stand.
+    pub max_bytes: u32,
+    /// Answer with what there is after this time.
+    pub max_wait_ms: u32,
+}
+
+/// One partition of a [`ReadMany`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionRead {
+    /// Which.
+    pub key: PartitionKey,
+    /// The first offset wanted.
+    pub offset: u64,
+    /// At most as many bytes, except that the first batch comes whole.
+    pub max_bytes: u32,
+}
+
 /// What can be asked.
 #[derive(Debug)]
 pub enum Ask {
@@ -53,7 +87,7 @@ pub enum Ask {
     /// Appends one batch, not yet checked. Answered once durable.
     Append {
         /// Where.
-        log: LogId,
+        at: At,
         /// The batch.
         batch: Bytes,
         /// Whether nobody waits for the answer.
@@ -72,6 +106,11 @@ pub enum Ask {
         /// Answer with what there is after this time.
         max_wait_ms: u32,
     },
+    /// Reads many partitions. Answered at once where one of them can't be read.
+    ReadMany(Box<ReadMany>),
+    /// Has the [`Ask::ReadMany`] of the same ticket answered now, with what there is; nothing, if
+    /// it has been answered. Not answered itself.
+    Hurry,
     /// Begins pushes.
     Subscribe {
         /// Where.
@@ -98,14 +137,14 @@ pub enum Ask {
     /// Finds an offset.
     FindOffset {
         /// Where.
-        log: LogId,
+        at: At,
         /// Which.
         query: OffsetQuery,
     },
     /// Removes records. Answered once durable.
     DeleteRecords {
         /// Where.
-        log: LogId,
+        at: At,
         /// Everything below goes; `None` for everything durable.
         before: Option<u64>,
     },
@@ -126,6 +165,13 @@ pub enum Ask {
         group: String,
         /// Which partitions, by topic and number; `None` for all.
         partitions: Option<Vec<(String, u32)>>,
+    },
+    /// Finds where a leader epoch ends.
+    FindEpochEnd {
+        /// Where.
+        key: PartitionKey,
+        /// Which.
+        epoch: u32,
     },
     /// How a partition stands.
     Status {
@@ -188,9 +234,13 @@ pub enum Answer {
         log_append_time_ms: Option<i64>,
         /// Whether it was there before.
         duplicate: bool,
+        /// The first offset there is.
+        log_start: u64,
     },
     /// To [`Ask::Read`].
     Records(Records),
+    /// To [`Ask::ReadMany`], a partition each.
+    Many(Vec<Result<Records, AskError>>),
     /// To [`Ask::Subscribe`].
     Subscribed {
         /// The first offset there is.
@@ -202,6 +252,9 @@ pub enum Answer {
     Unsubscribed,
     /// To [`Ask::FindOffset`]: offset and timestamp, the latter -1 where none was asked about.
     Found(Option<(u64, i64)>),
+    /// To [`Ask::FindEpochEnd`]: the newest epoch up to the one asked for that the log has, and the
+    /// durable offset after its last record.
+    EpochEnd(Option<(u32, u64)>),
     /// To [`Ask::DeleteRecords`]: the first offset there is now.
     Deleted {
         /// The first offset there is.

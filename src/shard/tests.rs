@@ -6,7 +6,7 @@ use duramen_protocol::TopicId;
 use duramen_protocol::batch::{BatchBuilder, Codec};
 use duramen_protocol::files::journal::PartitionKey;
 
-use super::request::Records;
+use super::request::{At, Records};
 use super::*;
 use crate::broker::catalog::{Created, NewTopic, TopicLimits};
 use crate::io::ErrorKind;
@@ -97,7 +97,7 @@ impl Bench {
 
     fn append(&mut self, partition: u32, batch: Vec<u8>) -> u32 {
         let log = self.log(partition);
-        self.ask(Ask::Append { log, batch: batch.into(), silent: false })
+        self.ask(Ask::Append { at: At::Log(log), batch: batch.into(), silent: false })
     }
 
     fn read(&mut self, max_bytes: u32, max_wait_ms: u32) -> Ask {
@@ -371,7 +371,7 @@ fn whoever_waits_for_a_deleted_topic_is_told() {
         matches!(released, Released::PushEnd { subscription: 5, error: AskError::Deleted, .. })
     };
     assert!(bench.released.iter().any(is_end));
-    let late = bench.ask(Ask::Append { log, batch: batch(1).into(), silent: false });
+    let late = bench.ask(Ask::Append { at: At::Log(log), batch: batch(1).into(), silent: false });
     assert!(matches!(bench.wait(late), Err(AskError::Deleted)));
     assert_eq!(bench.shard.backlog_bytes, 0);
     bench.disk().release_all();

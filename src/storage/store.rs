@@ -286,6 +286,16 @@ impl<D: Disk> Store<D> {
         })
     }
 
+    /// The newest leader epoch up to `epoch` that a log has, and the durable offset behind its last
+    /// record.
+    pub fn epoch_end(&self, id: LogId, epoch: u32) -> Option<(u32, u64)> {
+        let log = self.logs.get(id)?;
+        let behind = log.epochs.partition_point(|&(start_epoch, _)| start_epoch <= epoch);
+        let &(found, _) = log.epochs.get(behind.checked_sub(1)?)?;
+        let next = log.epochs.get(behind).map_or(log.durable, |&(_, start)| start);
+        Some((found, next.min(log.durable)))
+    }
+
     /// The configuration of a log.
     pub fn log_config(&self, id: LogId) -> Option<&Arc<TopicConfig>> {
         self.logs.get(id).map(|l| &l.config)

@@ -54,7 +54,7 @@ impl Client for Connection {
 impl Connection {
     fn succeed(&self, call: &Call, answer: Answer, files: &dyn Descriptors) {
         match answer {
-            Answer::Appended { base_offset, log_append_time_ms, duplicate } => {
+            Answer::Appended { base_offset, log_append_time_ms, duplicate, .. } => {
                 let answer = AppendAnswer {
                     base_offset: wire_offset(base_offset),
                     log_append_time_ms: log_append_time_ms.unwrap_or(NONE),
@@ -82,7 +82,12 @@ impl Connection {
                 self.put_answer(call, 0, &DeleteRecordsAnswer { log_start });
             }
             // Only tasks ask for these, and not in a connection's name.
-            Answer::Status(_) | Answer::Snapshot(_) | Answer::Committed | Answer::Positions(_) => {}
+            Answer::Status(_)
+            | Answer::Snapshot(_)
+            | Answer::Committed
+            | Answer::Positions(_)
+            | Answer::Many(_)
+            | Answer::EpochEnd(_) => {}
         }
     }
 

@@ -10,8 +10,6 @@ use duramen_protocol::native::{
 
 use crate::broker::catalog::Topic;
 use crate::broker::placement::owner;
-use crate::network::local::Local;
-use crate::network::mailbox::{Change, Changed};
 use crate::shard::request::Ask;
 
 use super::connection::Connection;
@@ -67,29 +65,10 @@ impl Connection {
     pub(super) fn allocate_producer_id(self: &Rc<Self>, header: &FrameHeader) {
         let local = self.local.clone();
         self.task(header, Opcode::AllocateProducerId, async move {
-            let producer_id = producer_id(&local).await?;
+            let producer_id = local.allocate_producer_id().await.map_err(of_broker)?;
             Ok(AllocateProducerIdAnswer { producer_id, producer_epoch: 0 })
         });
     }
-}
-
-async fn producer_id(local: &Local) -> Result<i64, ErrorAnswer> {
-    if let Some(id) = local.producer_ids.borrow_mut().allocate() {
-        return Ok(id);
-    }
-    let changed = local.mailboxes.change(Change::LeaseProducerIds).await.map_err(of_broker)?;
-    let Changed::Leased(lease) = changed else {
-        return Err(ErrorAnswer::new(ErrorCode::UNKNOWN_SERVER_ERROR, "no lease came back"));
-    };
-    let mut ids = local.producer_ids.borrow_mut();
-    // Others may have asked for a lease at the same time: theirs came first, or comes later.
-    if let Some(id) = ids.allocate() {
-        return Ok(id);
-    }
-    ids.renew(lease);
-    ids.allocate().ok_or_else(|| {
-        ErrorAnswer::new(ErrorCode::UNKNOWN_SERVER_ERROR, "a lease without producer ids")
-    })
 }
 
 /// The answer to a request on a handle that is not open.

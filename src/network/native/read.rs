@@ -5,7 +5,7 @@ use duramen_protocol::native::messages::{Credit, DeleteRecords, FindOffset, Read
 use duramen_protocol::native::{ErrorAnswer, ErrorCode, FrameHeader, Opcode};
 
 use crate::limits;
-use crate::shard::request::Ask;
+use crate::shard::request::{Ask, At};
 use crate::storage::LogId;
 
 use super::connection::Connection;
@@ -87,7 +87,9 @@ impl Connection {
     /// `FIND_OFFSET`.
     pub(super) fn find_offset(&self, header: &FrameHeader, find: &FindOffset) {
         let query = find.query;
-        self.ask_log(header, Opcode::FindOffset, |log| Ok(Ask::FindOffset { log, query }));
+        self.ask_log(header, Opcode::FindOffset, |log| {
+            Ok(Ask::FindOffset { at: At::Log(log), query })
+        });
     }
 
     /// `DELETE_RECORDS`: below an offset, or everything durable.
@@ -97,7 +99,7 @@ impl Connection {
                 -1 => None,
                 before => Some(from_wire(before)?),
             };
-            Ok(Ask::DeleteRecords { log, before })
+            Ok(Ask::DeleteRecords { at: At::Log(log), before })
         });
     }
 }

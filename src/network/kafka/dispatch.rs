@@ -1,0 +1,38 @@
+//! From a request to its handler: a line an API.
+
+use duramen_protocol::kafka::ApiKey;
+use duramen_protocol::wire::Reader;
+
+use super::Ending;
+use super::call::{Call, Reply};
+
+/// Says which APIs are served, and by what. A handler takes the call and the request, and gives the
+/// answer; it may wait as long as it likes.
+macro_rules! served {
+    ($($api:ident => $handler:path;)*) => {
+        /// The APIs that are served, and therefore advertised. Produce has a way of its own, since
+        /// its requests may overtake the answers of earlier ones.
+        pub const SERVED: &[ApiKey] = &[ApiKey::Produce, $(ApiKey::$api),*];
+
+        /// Hands a request to its handler.
+        ///
+        /// # Errors
+        /// What ends the connection: bytes that are no such request.
+        pub async fn handle(
+            api: ApiKey,
+            call: &Call<'_>,
+            body: Reader<'_>,
+        ) -> Result<Reply, Ending> {
+            match api {
+                $(ApiKey::$api => $handler(call, call.read(body)?).await,)*
+                _ => Err(Ending::Refused(format!("a request of {}, not served", api.name()))),
+            }
+        }
+    };
+}
+
+served! {
+    Fetch => super::fetch::handle;
+    Metadata => super::metadata::handle;
+    ApiVersions => super::api_versions::handle;
+}
