@@ -59,7 +59,6 @@ pub(super) fn recover(
             owner: &|topic_id, partition| owner(topic_id, partition, cores as u32),
             accept_loss: damage == Damage::Accept,
             now: Now::read(),
-            canary: None,
         },
     )?;
     for note in &recovered.notes {

@@ -46,7 +46,6 @@ impl Bench {
             owner: &|_, _| 0,
             accept_loss: false,
             now,
-            canary: None,
         };
         let recovered = recovery::recover(&mut disk, &plan).unwrap();
         let start_epoch = recovered.catalog.start_epoch;

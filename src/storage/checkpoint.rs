@@ -17,7 +17,7 @@ use duramen_protocol::files::checkpoint::{Head, JournalStart};
 
 use super::log::{Life, LogId, Place};
 use super::names;
-use super::store::{Canary, Store};
+use super::store::Store;
 use super::task::{CheckpointStep, LogStep, Task};
 use crate::io::{Disk, Op};
 use crate::limits;
@@ -70,7 +70,7 @@ impl<D: Disk> Store<D> {
         self.checkpoint_forced = false;
         self.counters.checkpoints += 1;
         let run = self.begin_run();
-        if self.canary(Canary::FreeBeforeCheckpoint) {
+        if canary!(FreeBeforeCheckpoint) {
             self.journal.free_before(run.journal);
         }
         self.run = Some(run);
@@ -90,8 +90,8 @@ impl<D: Disk> Store<D> {
             passed: Vec::new(),
         };
         let block_bytes = self.block_bytes;
-        let skip_flush = self.canary(Canary::SkipFlush);
-        let no_prefix = self.canary(Canary::NoPrefix);
+        let skip_flush = canary!(SkipFlush);
+        let no_prefix = canary!(NoPrefix);
         let ids: Vec<LogId> = self.logs.ids().collect();
         for id in ids {
             let Some(log) = self.logs.get_mut(id) else { continue };
@@ -209,7 +209,7 @@ impl<D: Disk> Store<D> {
         let Some(run) = &mut self.run else { return };
         let id = run.targets[run.next].log;
         run.next += 1;
-        let skip = self.canary(Canary::SkipNames);
+        let skip = canary!(SkipNames);
         let Some(log) = self.logs.get_mut(id) else { return };
         if std::mem::take(&mut log.names_changed) && !skip {
             let path = log.folder_path.clone();

@@ -75,7 +75,7 @@ impl<D: Disk> Store<D> {
         self.tasks.submit(Task::Group, Op::Write { file, at, data: vec![data] });
         let mut group =
             Group { parts, notes, block, submitted_us: now.monotonic_us, released: false };
-        if self.config.no_sync || self.canary(super::store::Canary::AcknowledgeBeforeWrite) {
+        if self.config.no_sync || canary!(AcknowledgeBeforeWrite) {
             self.release(&mut group);
         }
         self.group = Some(group);

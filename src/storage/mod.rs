@@ -28,6 +28,22 @@
 //! | [`recovery`] | from what a crash left to logs that can be served |
 //! | [`names`] | where everything lies |
 
+/// Whether a guarantee is broken on purpose, for the tests of the tests: see `simulation/canary.rs`.
+#[cfg(not(test))]
+macro_rules! canary {
+    ($which:ident $(, $when:expr)?) => {
+        false
+    };
+}
+
+#[cfg(test)]
+macro_rules! canary {
+    ($which:ident $(, $when:expr)?) => {{
+        use $crate::storage::simulation::canary;
+        canary::is_set(canary::Canary::$which) $(&& $when)?
+    }};
+}
+
 mod arena;
 mod checkpoint;
 mod commit;

@@ -22,7 +22,7 @@ use super::index_cache::IndexCache;
 use super::log::{Life, LogId, Place};
 use super::search::Target;
 use super::segment::{Segment, SegmentIndex};
-use super::store::{Canary, Event, Store};
+use super::store::{Event, Store};
 use super::task::Task;
 use crate::io::{Block, Disk, DiskError, FileId, Op, Output, Slice};
 use crate::limits;
@@ -416,7 +416,7 @@ impl<D: Disk> Store<D> {
 
     /// The offset behind the last that may be shown.
     pub(super) fn shown(&self, log: &super::log::Log) -> u64 {
-        if self.canary(Canary::ServePastDurable) { log.next } else { log.durable }
+        if canary!(ServePastDurable) { log.next } else { log.durable }
     }
 }
 

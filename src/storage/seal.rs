@@ -181,7 +181,7 @@ impl<D: Disk> Store<D> {
     /// Writes the snapshots whose offset `durable` has reached: earlier, a power cut could leave
     /// one that knows batches which never were.
     fn store_snapshots(&mut self, id: LogId) {
-        let early = self.canary(super::store::Canary::SnapshotEarly);
+        let early = canary!(SnapshotEarly);
         while let Some(log) = self.logs.get_mut(id) {
             let due = log.snapshots.front().is_some_and(|s| s.0 <= log.durable || early);
             if !due {

@@ -82,29 +82,6 @@ pub enum Event {
     Failed,
 }
 
-/// Ways to break one guarantee on purpose, for the tests that must notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Canary {
-    /// Acknowledge when the group is submitted.
-    AcknowledgeBeforeWrite,
-    /// Put journal files back before the checkpoint is written.
-    FreeBeforeCheckpoint,
-    /// Write producer snapshots at once.
-    SnapshotEarly,
-    /// Show readers what is only staged.
-    ServePastDurable,
-    /// Checkpoint without waiting for the segments.
-    SkipFlush,
-    /// Checkpoint without syncing folders.
-    SkipNames,
-    /// Leave the block of the recovery point out of the journal.
-    NoPrefix,
-    /// Replay whatever groups stand in a journal file, of whatever use.
-    ReplayStale,
-    /// Take bytes past the recovery point for what the journal would bring.
-    TrustPastRecoveryPoint,
-}
-
 /// A log's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogStatus {
@@ -179,8 +156,6 @@ pub struct Store<D: Disk> {
     pub(super) counters: Counters,
     pub(super) latencies: Latencies,
     done: Vec<Done>,
-    #[cfg(test)]
-    pub(super) canary: Option<Canary>,
 }
 
 impl<D: Disk> Store<D> {
@@ -220,8 +195,6 @@ impl<D: Disk> Store<D> {
             counters: Counters::default(),
             latencies: Latencies::default(),
             done: Vec::new(),
-            #[cfg(test)]
-            canary: None,
             config,
         };
         for log in found {
@@ -528,13 +501,5 @@ impl<D: Disk> Store<D> {
             self.consider_materialising(id);
         }
         self.events.push(Event::Progress);
-    }
-
-    /// Whether a guarantee is to be broken, for the tests of the tests.
-    pub(super) fn canary(&self, _which: Canary) -> bool {
-        #[cfg(test)]
-        return self.canary == Some(_which);
-        #[cfg(not(test))]
-        false
     }
 }

@@ -10,7 +10,7 @@ use duramen_protocol::files::segment::SegmentFile;
 use super::log::{LogId, Place};
 use super::reader::{Cursor, Data, From, Goal, Job, Piece, ReadError, Step, Wait, exactly};
 use super::segment::{FileState, Phase};
-use super::store::{Canary, Store};
+use super::store::Store;
 use crate::io::{Block, Disk, DiskError, FileId, Mode, Op, Output};
 use crate::limits;
 
@@ -23,7 +23,7 @@ impl<D: Disk> Store<D> {
         max_bytes: u64,
         at_least: u64,
     ) -> Step {
-        let past = self.canary(Canary::ServePastDurable);
+        let past = canary!(ServePastDurable);
         let Some(log) = self.logs.get(job.log) else { return Step::Error(ReadError::Gone) };
         let Some(segment) = log.segment(cursor.place.base) else {
             let (log_start, durable) = (log.log_start, log.durable);

@@ -16,7 +16,6 @@ use duramen_protocol::files::journal::{
 };
 
 use super::super::names;
-use super::super::store::Canary;
 use super::steps::{Steps, bytes, none_if_missing};
 use super::{Plan, RecoveryError, Replay, Run};
 use crate::io::{Block, Op, Output, WaitDisk};
@@ -180,7 +179,7 @@ impl CoreFiles {
         let mut walk = Walk { entries: Vec::new(), is_damaged: false };
         let mut at = self.checkpoint.journal;
         loop {
-            match self.group_at(&at, plan) {
+            match self.group_at(&at) {
                 Ok(group) => self.take(&mut walk, &mut at, &group)?,
                 Err(reason) => match self.later_group(&at) {
                     None => return Ok(walk),
@@ -227,15 +226,14 @@ impl CoreFiles {
     }
 
     /// The group that the journal goes on with, or why there is none.
-    fn group_at(&self, at: &JournalStart, plan: &Plan<'_>) -> Result<Group<'_>, String> {
+    fn group_at(&self, at: &JournalStart) -> Result<Group<'_>, String> {
         let Some(file) = self.journals.get(&at.file) else {
             return Err("the file is missing".into());
         };
         let rest = file.get(at.position as usize..).unwrap_or_default();
         let group = Group::parse(rest).map_err(|e| e.to_string())?;
         let header = group.header;
-        let walked = at.sequence - self.checkpoint.journal.sequence;
-        if plan.canary == Some(Canary::ReplayStale) && walked < 100 {
+        if canary!(ReplayStale, at.sequence - self.checkpoint.journal.sequence < 100) {
             return Ok(group);
         }
         let right = header.start_epoch == self.checkpoint.start_epoch

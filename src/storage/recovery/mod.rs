@@ -36,7 +36,6 @@ pub use self::journals::Loss;
 use self::steps::Steps;
 use super::log::Log;
 use super::names::Layout;
-use super::store::Canary;
 use crate::io::{DiskError, Now, WaitDisk};
 
 /// What recovery is to come to.
@@ -52,8 +51,6 @@ pub struct Plan<'a> {
     /// Go on over damage, and say what was lost.
     pub accept_loss: bool,
     pub now: Now,
-    /// Break a guarantee, for the tests of the tests.
-    pub canary: Option<Canary>,
 }
 
 /// What recovery came to.

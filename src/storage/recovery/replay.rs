@@ -20,7 +20,6 @@ use duramen_protocol::files::segment::SegmentFile;
 use super::super::log::{self, Log};
 use super::super::producers::Producers;
 use super::super::segment::{Phase, Segment, SegmentIndex};
-use super::super::store::Canary;
 use super::super::tail::BatchPlace;
 use super::journals::empty_record;
 use super::rewrite::{self, Rewrite};
@@ -64,7 +63,7 @@ pub fn run<D: WaitDisk>(
             check_recovery_point(&replay, folder)?;
             bytes += replay.runs.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
             removals.extend(replay.removals(folder));
-            if plan.canary != Some(Canary::TrustPastRecoveryPoint) || !replay.seems_there(folder) {
+            if !canary!(TrustPastRecoveryPoint, replay.seems_there(folder)) {
                 rewrites.extend(replay.rewrites(folder, plan.accept_loss, || steps.new_file()));
             }
             if replay.has_new_names() {
@@ -124,6 +123,7 @@ impl<'j> Replay<'j> {
     }
 
     /// Whether the files are long enough to hold everything already; no evidence of anything.
+    #[cfg(test)]
     fn seems_there(&self, folder: &Folder) -> bool {
         let long = |r: &Run<'_>| folder.segments.get(&r.base).is_some_and(|&len| len >= r.end());
         self.runs.iter().all(long)

@@ -32,7 +32,6 @@ fn recover(disk: &mut Fake, accept_loss: bool) -> Result<Recovered, RecoveryErro
         owner: &|_, _| 0,
         accept_loss,
         now: Now::default(),
-        canary: None,
     };
     recovery::recover(disk, &plan)
 }

@@ -8,6 +8,7 @@
 //! `DURAMEN_SEED=17` runs one.
 
 mod abandoned;
+pub mod canary;
 mod damage;
 mod full;
 mod model;
@@ -17,8 +18,8 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use self::canary::Canary;
 use self::world::World;
-use super::store::Canary;
 
 /// Seeds of a quick run.
 const SEEDS: u64 = 120;
@@ -33,7 +34,7 @@ fn seeds() -> std::ops::Range<u64> {
 
 /// Runs one seed; what it finds wrong is the error.
 fn run(seed: u64, canary: Option<Canary>) -> Result<u64, String> {
-    let world = AssertUnwindSafe(|| World::new(seed, canary).run());
+    let world = AssertUnwindSafe(|| canary::with(canary, || World::new(seed).run()));
     match catch_unwind(world) {
         Ok(result) => result,
         Err(panic) => Err(match panic.downcast_ref::<String>() {

@@ -61,7 +61,6 @@ impl World {
         let logs = recovered.logs.into_iter().flatten().collect();
         disk.halt_at(u64::MAX);
         let mut store = Store::open(disk, config, logs, self.now);
-        store.canary = self.canary;
         self.logs = (0..self.partitions.len() as u32)
             .map(|partition| {
                 let key = PartitionKey { topic_id: TOPIC, partition };
@@ -84,7 +83,6 @@ impl World {
             owner: &|_, _| 0,
             accept_loss: false,
             now: self.now,
-            canary: self.canary,
         };
         recovery::recover(disk, &plan)
     }

@@ -15,7 +15,7 @@ use crate::io::{ErrorKind, Now};
 use crate::storage::log::LogId;
 use crate::storage::names::Layout;
 use crate::storage::stage::Refusal;
-use crate::storage::store::{Canary, Event, Store, StoreConfig};
+use crate::storage::store::{Event, Store, StoreConfig};
 
 pub const TOPIC: TopicId = TopicId([7; 16]);
 const MAX_MESSAGE: usize = 24_000;
@@ -23,7 +23,6 @@ const MAX_MESSAGE: usize = 24_000;
 /// One seed's world.
 pub struct World {
     pub rng: fastrand::Rng,
-    pub canary: Option<Canary>,
     pub store: Option<Store<Fake>>,
     pub layout: Layout,
     pub journal_file_bytes: u64,
@@ -40,7 +39,7 @@ pub struct World {
 pub type Checked<T = ()> = Result<T, String>;
 
 impl World {
-    pub fn new(seed: u64, canary: Option<Canary>) -> World {
+    pub fn new(seed: u64) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let count = rng.usize(1..=4);
         let config = TopicConfig {
@@ -57,7 +56,6 @@ impl World {
             disk.keep_log(100_000);
         }
         World {
-            canary,
             layout: Layout::new("data"),
             journal_file_bytes: [64 << 10, 128 << 10, 256 << 10][rng.usize(0..3)],
             config: Arc::new(config),
