@@ -71,6 +71,8 @@ pub struct Log {
     pub epochs: Vec<(u32, u64)>,
     /// Those in the partition's file.
     pub epochs_stored: Vec<(u32, u64)>,
+    /// They are being stored.
+    pub epochs_storing: bool,
     /// Files of deleted segments that are being renamed or removed, by base offset.
     pub deletions: std::collections::BTreeMap<u64, u32>,
     /// What the last checkpoint says.
@@ -113,6 +115,7 @@ impl Log {
             producers: Producers::default(),
             epochs: Vec::new(),
             epochs_stored: Vec::new(),
+            epochs_storing: false,
             deletions: std::collections::BTreeMap::new(),
             recovery_point: 0,
             prefix_due: false,

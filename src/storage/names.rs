@@ -24,6 +24,9 @@ pub use crate::config::topic_name::{TOPIC_NAME_MAX, check_topic_name};
 /// The folder of what is Duramen's alone.
 pub const OWN_FOLDER: &str = ".duramen";
 
+/// Behind the name of a file that is to replace another, as Kafka has it.
+pub const BESIDE_SUFFIX: &str = ".tmp";
+
 /// The paths of a data directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -93,6 +96,13 @@ pub fn checkpoint(core_folder: &Path, slot: u64) -> PathBuf {
 /// A core's journal file.
 pub fn journal(core_folder: &Path, number: u64) -> PathBuf {
     core_folder.join(format!("journal-{number}"))
+}
+
+/// Where a file is written before it takes its place.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(BESIDE_SUFFIX);
+    name.into()
 }
 
 /// The number of a journal file, by its name.

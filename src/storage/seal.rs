@@ -10,7 +10,8 @@
 use duramen_protocol::files::leader_epochs::{self, EpochStart};
 use duramen_protocol::files::segment::SegmentFile;
 
-use super::log::LogId;
+use super::log::{Life, Log, LogId};
+use super::names;
 use super::segment::{FileState, Phase};
 use super::store::Store;
 use super::task::LogStep;
@@ -98,24 +99,37 @@ impl<D: Disk> Store<D> {
 
     /// Stores the leader epochs, for Kafka and its tools: what counts is in the checkpoint.
     pub(super) fn store_epochs(&mut self, id: LogId) {
-        let Some(log) = self.logs.get_mut(id) else { return };
-        if log.epochs_stored == log.epochs {
+        let living = |l: &&mut Log| l.life == Life::Living;
+        let Some(log) = self.logs.get_mut(id).filter(living) else { return };
+        // Another round is on the way; it comes back here when it is done.
+        if log.epochs_storing || log.epochs_stored == log.epochs {
             return;
         }
+        log.epochs_storing = true;
         log.epochs_stored.clone_from(&log.epochs);
         let row = |&(epoch, start): &(u32, u64)| EpochStart {
             epoch: epoch as i32,
             start_offset: start as i64,
         };
         let rows: Vec<EpochStart> = log.epochs.iter().map(row).collect();
-        let path = log.folder_path.join(leader_epochs::FILE_NAME);
+        let path = names::beside(&log.folder_path.join(leader_epochs::FILE_NAME));
         let data = leader_epochs::encode(&rows).into_bytes();
         self.submit_log(id, LogStep::EpochsStored, Op::Store { path, at: 0, data });
+    }
+
+    /// They have taken the place of older ones.
+    pub(super) fn epochs_replaced(&mut self, id: LogId) {
+        self.names_changed(id);
+        if let Some(log) = self.logs.get_mut(id) {
+            log.epochs_storing = false;
+        }
+        self.store_epochs(id);
     }
 
     /// They could not be stored for want of space.
     pub(super) fn epochs_postponed(&mut self, id: LogId) {
         if let Some(log) = self.logs.get_mut(id) {
+            log.epochs_storing = false;
             log.epochs_stored.clear();
         }
     }

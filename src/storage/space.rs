@@ -9,6 +9,7 @@ use duramen_protocol::files::partition_metadata;
 use duramen_protocol::files::segment::SegmentFile;
 
 use super::log::{Folder, Log, LogId};
+use super::names;
 use super::segment::FileState;
 use super::stage::Refusal;
 use super::store::Store;
@@ -64,13 +65,13 @@ impl<D: Disk> Store<D> {
     /// The folder is there: describe it, as Kafka does.
     pub(super) fn folder_made(&mut self, id: LogId) {
         let Some(log) = self.logs.get_mut(id) else { return };
-        let path = log.folder_path.join(partition_metadata::FILE_NAME);
+        let path = names::beside(&log.folder_path.join(partition_metadata::FILE_NAME));
         let data = partition_metadata::encode(log.key.topic_id).into_bytes();
         self.root_changed = true;
         self.submit_log(id, LogStep::FolderDescribed, Op::Store { path, at: 0, data });
     }
 
-    pub(super) fn folder_described(&mut self, id: LogId) {
+    pub(super) fn folder_ready(&mut self, id: LogId) {
         let Some(log) = self.logs.get_mut(id) else { return };
         log.folder = Folder::Ready;
         log.names_changed = true;

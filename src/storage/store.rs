@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use duramen_protocol::files::checkpoint::ProducerBatch;
 use duramen_protocol::files::journal::PartitionKey;
+use duramen_protocol::files::{leader_epochs, partition_metadata};
 
 use super::arena::Arena;
 use super::checkpoint::Run;
@@ -20,7 +21,7 @@ use super::commit::{Group, Note};
 use super::counters::{Counters, Latencies};
 use super::journal::{Journal, JournalConfig};
 use super::log::{Life, Log, LogId};
-use super::names::Layout;
+use super::names::{self, Layout};
 use super::reader::{Data, Found, ReadError, ReadId, Reads};
 use super::recovery::RecoveredLog;
 use super::slab::Logs;
@@ -28,7 +29,7 @@ use super::slab::Logs;
 use super::stage::Refusal;
 use super::task::{CheckpointStep, JournalStep, LogStep, Task, Tasks};
 use crate::config::topic::TopicConfig;
-use crate::io::{Block, Disk, DiskError, Done, ErrorKind, Now, Output};
+use crate::io::{Block, Disk, DiskError, Done, ErrorKind, Now, Op, Output};
 use crate::limits;
 
 /// What a store is made with.
@@ -400,7 +401,10 @@ impl<D: Disk> Store<D> {
     fn log_step_done(&mut self, id: LogId, step: LogStep, output: Output, now: Now) {
         match (step, output) {
             (LogStep::FolderMade, _) => self.folder_made(id),
-            (LogStep::FolderDescribed, _) => self.folder_described(id),
+            (LogStep::FolderDescribed, _) => {
+                self.replace(id, partition_metadata::FILE_NAME, LogStep::FolderReady);
+            }
+            (LogStep::FolderReady, _) => self.folder_ready(id),
             (LogStep::Opened { base, file }, Output::Opened { len }) => {
                 self.opened(id, base, file, len);
             }
@@ -421,7 +425,11 @@ impl<D: Disk> Store<D> {
             (LogStep::IndexStored { base, len, of_time }, _) => {
                 self.index_stored(id, base, len, of_time);
             }
-            (LogStep::SnapshotStored | LogStep::EpochsStored, _) => self.names_changed(id),
+            (LogStep::SnapshotStored, _) => self.names_changed(id),
+            (LogStep::EpochsStored, _) => {
+                self.replace(id, leader_epochs::FILE_NAME, LogStep::EpochsReplaced);
+            }
+            (LogStep::EpochsReplaced, _) => self.epochs_replaced(id),
             (LogStep::NamesSynced, _) => self.run_step_done(),
             (LogStep::Timestamp { base }, Output::Bytes(bytes)) => {
                 self.timestamp_loaded(id, base, &bytes);
@@ -441,12 +449,16 @@ impl<D: Disk> Store<D> {
             LogStep::Reserved { base, up_to } => {
                 return self.reserved(id, base, up_to, Err(error), now);
             }
-            LogStep::FolderMade | LogStep::FolderDescribed if is_full => self.folder_failed(id),
+            LogStep::FolderMade | LogStep::FolderDescribed | LogStep::FolderReady if is_full => {
+                self.folder_failed(id);
+            }
             LogStep::Opened { base, .. } if is_full => self.open_failed(id, base),
             LogStep::Written { .. } if is_full => self.write_postponed(id),
             LogStep::IndexStored { base, .. } if is_full => self.index_postponed(id, base),
             LogStep::SnapshotStored if is_full => {}
-            LogStep::EpochsStored if is_full => self.epochs_postponed(id),
+            LogStep::EpochsStored | LogStep::EpochsReplaced if is_full => {
+                self.epochs_postponed(id);
+            }
             LogStep::NamesSynced if is_full => self.abandon_run(),
             LogStep::Timestamp { base } => return self.timestamp_loaded(id, base, &[]),
             // A segment without an index or a snapshot has fewer files.
@@ -455,6 +467,13 @@ impl<D: Disk> Store<D> {
             _ => return self.latch(error),
         }
         self.disk_full(error, now);
+    }
+
+    /// Gives a small file that was stored beside its place the place, so that whatever ends the
+    /// server leaves the old one or the new one, whole.
+    fn replace(&mut self, id: LogId, name: &str, step: LogStep) {
+        let Some(to) = self.logs.get(id).map(|log| log.folder_path.join(name)) else { return };
+        self.submit_log(id, step, Op::Rename { from: names::beside(&to), to });
     }
 
     pub(super) fn names_changed(&mut self, id: LogId) {

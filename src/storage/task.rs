@@ -35,8 +35,10 @@ pub enum JournalStep {
 pub enum LogStep {
     /// The folder is there; its metadata file comes next.
     FolderMade,
-    /// The metadata file is there.
+    /// The metadata file is there, under its first name.
     FolderDescribed,
+    /// It has its own name.
+    FolderReady,
     /// The active segment's file is open for writing.
     Opened { base: u64, file: FileId },
     /// Space up to this position is reserved.
@@ -53,8 +55,10 @@ pub enum LogStep {
     IndexStored { base: u64, len: u32, of_time: bool },
     /// A producer snapshot was stored.
     SnapshotStored,
-    /// The leader epochs were stored.
+    /// The leader epochs were stored, beside the file that they replace.
     EpochsStored,
+    /// They have replaced it.
+    EpochsReplaced,
     /// The folder's names are durable.
     NamesSynced,
     /// Retention looked at the largest timestamp of a sealed segment.

@@ -95,9 +95,15 @@ fn is_numbered(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
-/// Whether a file is only left over from a deletion or a compaction.
-pub(crate) fn is_leftover(name: &str) -> bool {
-    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+/// What a file whose kind is not known, or that is none of a partition's, is left over from.
+pub(crate) fn leftover(name: &str) -> Option<&'static str> {
+    match name {
+        _ if SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) => {
+            Some("left over from a deletion or compaction")
+        }
+        _ if name.ends_with(".tmp") => Some("left over from a replacement that was not finished"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +136,16 @@ mod tests {
         ] {
             assert_eq!(of_name(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn leftovers_are_told_from_what_is_unknown() {
+        assert!(
+            leftover("00000000000000000012.log.deleted").is_some_and(|s| s.contains("deletion"))
+        );
+        assert!(leftover("leader-epoch-checkpoint.tmp").is_some_and(|s| s.contains("replacement")));
+        assert_eq!(leftover("leader-epoch-checkpoint"), None);
+        assert_eq!(of_name("partition.metadata.tmp"), None, "not held to be whole");
     }
 
     #[test]

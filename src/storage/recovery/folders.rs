@@ -10,6 +10,7 @@ use duramen_protocol::files::partition_folder;
 use duramen_protocol::files::partition_metadata;
 use duramen_protocol::files::segment::SegmentFile;
 
+use super::super::names::BESIDE_SUFFIX;
 use super::super::retention::DELETED_SUFFIX;
 use super::journals::optional_bytes;
 use super::steps::Steps;
@@ -122,7 +123,7 @@ impl Folder {
         let mut folder = Folder { path, ..Folder::default() };
         folder.described = names.iter().any(|n| n.name == partition_metadata::FILE_NAME);
         for name in names {
-            if name.name.ends_with(DELETED_SUFFIX) {
+            if name.name.ends_with(DELETED_SUFFIX) || name.name.ends_with(BESIDE_SUFFIX) {
                 folder.deleted.push(folder.path.join(&name.name));
             }
             let Some((base, kind)) = SegmentFile::parse(&name.name) else { continue };

@@ -142,7 +142,7 @@ struct Folder {
     indexes: BTreeMap<u64, u64>,
     time_indexes: BTreeMap<u64, u64>,
     snapshots: Vec<u64>,
-    /// Files on their way out.
+    /// Files on their way out, or that never came to replace another.
     deleted: Vec<PathBuf>,
 }
 

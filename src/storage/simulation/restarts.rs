@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use duramen_protocol::files::journal::PartitionKey;
-use duramen_protocol::files::producer_snapshot;
+use duramen_protocol::files::{leader_epochs, partition_metadata, producer_snapshot};
 
 use super::world::{Checked, TOPIC, World};
 use crate::io::ErrorKind;
@@ -32,6 +32,7 @@ impl World {
         };
         drop(old);
         self.check_snapshots(&disk)?;
+        check_replaced(&disk)?;
         disk.set_torn_sectors_garbage(true);
         let recovered = loop {
             let halts = self.rng.usize(0..3) == 0;
@@ -159,4 +160,24 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Files that are replaced as a whole are whole, whatever ended the server.
+fn check_replaced(disk: &Fake) -> Checked {
+    for path in disk.durable_files() {
+        let text = || String::from_utf8(disk.read_durable(&path)?).ok();
+        let is_whole = match path.rsplit('/').next() {
+            Some(leader_epochs::FILE_NAME) => {
+                text().is_some_and(|text| leader_epochs::decode(&text).is_ok())
+            }
+            Some(partition_metadata::FILE_NAME) => {
+                text().is_some_and(|text| partition_metadata::decode(&text).is_ok())
+            }
+            _ => true,
+        };
+        if !is_whole {
+            return Err(format!("{path} is torn: {:?}", text()));
+        }
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@
 //! is a note too: a torn or zeroed tail of the newest segment, zeroes at the end of an index, index
 //! entries about bytes that never reached the disk. Indexes that are missing are rebuilt by the
 //! server. The recovery point, where one is known, draws the line: below it, nothing is excused.
+//! Nor is a torn text file ever: Kafka and Duramen replace those at once.
 //!
 //! No checksum covers a batch's base offset and leader epoch. The first is held against its
 //! neighbours and the indexes, the second against `leader-epoch-checkpoint`; where there is no such

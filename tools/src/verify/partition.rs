@@ -26,10 +26,8 @@ impl Verify<'_> {
             Err(error) => return self.findings.not_opened(path, &error),
         };
         for unknown in &folder.unknown {
-            let leftover = kind::is_leftover(&unknown.to_string_lossy());
-            let what =
-                if leftover { "left over from a deletion or compaction" } else { "unknown file" };
-            self.findings.note_file(unknown, what)?;
+            let leftover = kind::leftover(&unknown.to_string_lossy());
+            self.findings.note_file(unknown, leftover.unwrap_or("unknown file"))?;
         }
         for file in &folder.files {
             self.small_file(file)?;
