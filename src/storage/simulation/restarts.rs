@@ -90,6 +90,7 @@ impl World {
 
     fn stop_cleanly(&mut self) -> Checked {
         self.disk_mut().set_capacity(None);
+        self.disk_mut().release_all();
         self.store().begin_shutdown();
         for _ in 0..100_000 {
             if self.store().is_shut_down() {

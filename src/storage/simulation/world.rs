@@ -124,6 +124,11 @@ impl World {
             let room = self.disk().used_bytes() + self.rng.u64(0..600_000);
             self.disk_mut().set_capacity(Some(room));
         }
+        if self.rng.usize(0..3) == 0 {
+            // A checkpoint that takes long: the journal goes on, and fills up.
+            let others = self.rng.u64(0..6);
+            self.disk_mut().hold_nth(Filter::kind(Kind::SyncDir), others);
+        }
         if self.rng.usize(0..12) == 0 {
             let others = self.rng.u64(5..200);
             self.disk_mut().fail_nth(Filter::kind(Kind::Write), others, ErrorKind::Failed);
@@ -141,6 +146,7 @@ impl World {
             29 => self.delete_records(),
             30 => self.search()?,
             31 if self.rng.usize(0..4) == 0 => self.disk_mut().set_capacity(None),
+            32 if self.rng.usize(0..4) == 0 => self.disk_mut().release_all(),
             _ => {}
         }
         self.tick()
