@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use duramen_protocol::TopicId;
+use duramen_protocol::batch::compression::{compress, decompress};
 use duramen_protocol::batch::{
     BatchBuilder, BatchView, Codec, ProduceLimits, TimestampType, batches, check_produce, stamp,
 };
@@ -61,6 +62,28 @@ fn produce(criterion: &mut Criterion) {
     group.bench_function("stamp", |bencher| {
         bencher.iter(|| stamp(black_box(&mut one), black_box(17), black_box(3)));
     });
+    group.finish();
+}
+
+/// What a producer and a consumer pay for each codec; the server passes compressed batches through.
+fn codecs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("codec");
+    // Words repeat, as in what people log.
+    let words = ["signed in ", "signed out ", "user=17 ", "order=4711 ", "GET /index.html "];
+    let mut random = fastrand::Rng::with_seed(3);
+    let text: Vec<u8> =
+        (0..100_000).flat_map(|_| words[random.usize(0..words.len())].bytes()).collect();
+    let text = &text[..1_000_000];
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let packed = compress(codec, None, text).unwrap();
+        group.bench_function(format!("{}/compress", codec.name()), |bencher| {
+            bencher.iter(|| compress(codec, None, black_box(text)).unwrap());
+        });
+        group.bench_function(format!("{}/decompress", codec.name()), |bencher| {
+            bencher.iter(|| decompress(codec, black_box(&packed), text.len()).unwrap());
+        });
+    }
     group.finish();
 }
 
@@ -159,5 +182,5 @@ fn journal(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, produce, scan, index, frames, journal);
+criterion_group!(benches, produce, codecs, scan, index, frames, journal);
 criterion_main!(benches);

@@ -32,7 +32,7 @@
 //! io · config · limits  disks, clock, chance · knobs · every bound
 //!
 //! protocol/             a crate of its own: batch, file and wire formats, the client
-//! tools/                a crate of its own, on protocol alone: dump, verify
+//! tools/                a crate of its own, on protocol alone: dump, verify, bench
 //! ```
 //!
 //! Below [`network`], [`io`] excepted, everything is a plain state machine: no `async`, no thread,

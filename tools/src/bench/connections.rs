@@ -11,6 +11,7 @@ use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::server::Server;
 use super::session::{Session, Setup, Topic};
+use super::times::Times;
 use super::wire::Wire;
 
 /// Files that are open besides connections.
@@ -49,47 +50,57 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options, id: &str) ->
     let payload = Payload::fixed(options.record_bytes, 1)?;
     let mut rows = Rows::new();
     for round in 1..=options.rounds {
-        let mut server = session.server()?;
-        let topic = Topic::new(&server, 1, &[])?;
-        let plan = Plan {
-            topic: topic.name(),
-            payload: &payload,
-            producers: options.active,
-            in_flight: 1,
-            answers: true,
-            rate: None,
-            warm_up: options.warm_up,
-            lasting: options.lasting,
-            cpus: &session.setup.load_cpus,
-        };
-        let of = options.rounds;
-        session
-            .progress
-            .say(format!("{} active connections, round {round} of {of}", options.active));
-        let alone = load::run(&plan, &mut server)?.tally.times;
-        session.progress.say(format!("{} idle connections, round {round} of {of}", options.idle));
-        let before = server.usage();
-        let idle = connect(&mut server, options.idle)?;
-        let grown = before.zip(server.usage()).map(|(before, after)| {
-            after.anonymous_bytes.saturating_sub(before.anonymous_bytes) as f64
-        });
-        let beside = load::run(&plan, &mut server)?.tally.times;
-        drop(idle);
-        drop(topic);
-        server.stop()?;
-        session.hdr.add("active-alone", &alone);
-        session.hdr.add("active-beside-idle", &beside);
-        if let Some(grown) = grown {
-            let each = Sample::alone(grown / options.idle as f64);
+        let (idle, of) = (options.idle, options.rounds);
+        session.progress.say(format!("beside {idle} idle connections, round {round} of {of}"));
+        let beside = measure_once(session, options, &payload)?;
+        session.hdr.add("active-alone", &beside.alone);
+        session.hdr.add("active-beside-idle", &beside.beside_idle);
+        if let Some(grown) = beside.grown_bytes {
+            let each = Sample::alone(grown as f64 / options.idle as f64);
             rows.add(format!("{id}.memory"), Unit::Bytes, each);
         }
-        let p99 = Sample::beside(beside.at(0.99), alone.at(0.99));
+        let p99 = Sample::beside(beside.beside_idle.at(0.99), beside.alone.at(0.99));
         rows.add(format!("{id}.p99"), Unit::Seconds, p99);
     }
     let active = options.active;
     rows.note(&format!("{id}.memory"), format!("of user memory for each of {}", options.idle));
     rows.note(&format!("{id}.p99"), format!("of {active} active ones; beside theirs alone"));
     Ok(rows)
+}
+
+/// What one server did.
+struct Beside {
+    alone: Times,
+    beside_idle: Times,
+    /// User memory that the idle connections took; none of a server that runs elsewhere.
+    grown_bytes: Option<u64>,
+}
+
+fn measure_once(session: &mut Session<'_>, options: &Options, payload: &Payload) -> Result<Beside> {
+    let mut server = session.server()?;
+    let topic = Topic::new(&server, 1, &[])?;
+    let plan = Plan {
+        topic: topic.name(),
+        payload,
+        producers: options.active,
+        in_flight: 1,
+        answers: true,
+        rate: None,
+        warm_up: options.warm_up,
+        lasting: options.lasting,
+        cpus: &session.setup.load_cpus,
+    };
+    let alone = load::run(&plan, &mut server)?.tally.times;
+    let before = server.usage();
+    let idle = connect(&mut server, options.idle)?;
+    let grown_bytes = before
+        .zip(server.usage())
+        .map(|(before, after)| after.anonymous_bytes.saturating_sub(before.anonymous_bytes));
+    let beside_idle = load::run(&plan, &mut server)?.tally.times;
+    drop(idle);
+    drop(topic);
+    server.stop()?;
+    Ok(Beside { alone, beside_idle, grown_bytes })
 }
 
 /// Connections that have said hello.

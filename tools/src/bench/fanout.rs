@@ -113,6 +113,32 @@ struct Shared {
     until: Instant,
 }
 
+/// Bytes that one subscriber got.
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    in_window: u64,
+    all: u64,
+}
+
+impl Shared {
+    fn new(subscribers: usize, options: &Options) -> Shared {
+        let from = Instant::now() + options.warm_up;
+        Shared {
+            delivered: (0..subscribers).map(|_| AtomicU64::new(0)).collect(),
+            end: AtomicU64::new(u64::MAX),
+            failed: AtomicBool::new(false),
+            from,
+            until: from + options.lasting,
+        }
+    }
+
+    /// Tells the others when somebody has failed, so that nobody waits for him.
+    fn or_fail<T>(&self, result: Result<T>) -> Result<T> {
+        self.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+}
+
 fn fan_out(
     session: &Session<'_>,
     server: &mut Server,
@@ -140,45 +166,33 @@ fn try_fan_out(
     let handle = wire.open(topic.name(), 0)?;
     let subscribe = |_| Reader::subscribe(server.address(), owner, topic.name(), &[(0, 0)]);
     let readers = (0..subscribers).map(subscribe).collect::<Result<Vec<_>>>()?;
-    let from = Instant::now() + options.warm_up;
-    let shared = Shared {
-        delivered: readers.iter().map(|_| AtomicU64::new(0)).collect(),
-        end: AtomicU64::new(u64::MAX),
-        failed: AtomicBool::new(false),
-        from,
-        until: from + options.lasting,
-    };
+    let shared = &Shared::new(subscribers, options);
     let cpus = session.sides().load;
-    std::thread::scope(|scope| {
+    let (bytes_in, read) = std::thread::scope(|scope| -> Result<_> {
         let producing = scope.spawn(|| {
             cpus.pin(0)?;
-            let produced = produce(&mut wire, handle, payload.batch(0), &shared);
-            shared.failed.fetch_or(produced.is_err(), Ordering::Relaxed);
-            produced
+            shared.or_fail(produce(&mut wire, handle, payload.batch(0), shared))
         });
         let producer = producing.thread().clone();
-        let shared = &shared;
-        let read = |(i, mut reader): (usize, Reader)| {
+        let read_on_thread = |(i, mut reader): (usize, Reader)| {
             let producer = producer.clone();
             scope.spawn(move || {
                 cpus.pin(i)?;
-                let read = read(&mut reader, &shared.delivered[i], &producer, shared);
-                shared.failed.fetch_or(read.is_err(), Ordering::Relaxed);
-                read
+                shared.or_fail(read(&mut reader, &shared.delivered[i], &producer, shared))
             })
         };
-        let reading: Vec<_> = readers.into_iter().enumerate().map(read).collect();
-        let produced = joined(producing);
-        let read: Result<Vec<_>> = reading.into_iter().map(joined).collect();
-        let bytes_in = produced?;
-        let (in_window, all) =
-            read?.iter().fold((0, 0), |sum, read| (sum.0 + read.0, sum.1 + read.1));
-        Ok(Fanned {
-            bytes_out_s: in_window as f64 / options.lasting.as_secs_f64(),
-            gb_in: bytes_in as f64 / 1e9,
-            gb_out: all as f64 / 1e9,
-            cpu_s: None,
-        })
+        let reading: Vec<_> = readers.into_iter().enumerate().map(read_on_thread).collect();
+        let bytes_in = joined(producing);
+        let read: Result<Vec<Received>> = reading.into_iter().map(joined).collect();
+        Ok((bytes_in?, read?))
+    })?;
+    let in_window: u64 = read.iter().map(|received| received.in_window).sum();
+    let bytes_out: u64 = read.iter().map(|received| received.all).sum();
+    Ok(Fanned {
+        bytes_out_s: in_window as f64 / options.lasting.as_secs_f64(),
+        gb_in: bytes_in as f64 / 1e9,
+        gb_out: bytes_out as f64 / 1e9,
+        cpu_s: None,
     })
 }
 
@@ -204,13 +218,13 @@ fn produce(wire: &mut Wire, handle: u32, batch: &Batch, shared: &Shared) -> Resu
     Ok(sent * len)
 }
 
-/// Reads up to the end, once that is known. Gives the bytes that came in the window, and all.
+/// Reads up to the end, once that is known.
 fn read(
     reader: &mut Reader,
     delivered: &AtomicU64,
     producer: &std::thread::Thread,
     shared: &Shared,
-) -> Result<(u64, u64)> {
+) -> Result<Received> {
     let mut at_start = None;
     let mut at_end = None;
     loop {
@@ -235,5 +249,5 @@ fn read(
     if reader.records() != shared.end.load(Ordering::Relaxed) {
         return Err(BenchError::Missing(format!("a subscriber got {} records", reader.records())));
     }
-    Ok((at_end.unwrap_or(start) - start, all))
+    Ok(Received { in_window: at_end.unwrap_or(start) - start, all })
 }

@@ -66,11 +66,8 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
             let (rate, p99) = (run.records_s(), run.tally.times.at(0.99));
             let (first_rate, first_p99) = *first.get_or_insert((rate, p99));
             session.hdr.add(&id, &run.tally.times);
-            rows.add(
-                format!("{id}.rate"),
-                Unit::RecordsPerSecond,
-                Sample::beside(rate, first_rate),
-            );
+            let rate = Sample::beside(rate, first_rate);
+            rows.add(format!("{id}.rate"), Unit::RecordsPerSecond, rate);
             rows.add(format!("{id}.p99"), Unit::Seconds, Sample::beside(p99, first_p99));
             rows.note(&format!("{id}.rate"), format!("beside {}", options.partitions[0]));
         }

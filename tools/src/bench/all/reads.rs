@@ -7,10 +7,9 @@ use rustix::process::setpriority_process;
 use super::streams::paced_records;
 use super::{Scale, plan};
 use crate::bench::bare::joined;
-use crate::bench::consume::{self, StoredLog};
+use crate::bench::consume::{self, CatchingUp, StoredLog};
 use crate::bench::error::{Result, Tried};
 use crate::bench::fanout;
-use crate::bench::load::reader::Reader;
 use crate::bench::load::{self, Plan};
 use crate::bench::payload::Payload;
 use crate::bench::report::{Rows, Sample, Unit};
@@ -99,19 +98,7 @@ fn produce(
             let (catching_up, is_over) = (&catching_up, &is_over);
             scope.spawn(move || {
                 cpus.pin(i)?;
-                // On the load's one processor the producer goes first: what is measured is how long
-                // the server makes it wait.
-                setpriority_process(None, 19).tried(|| "cannot stand back".into())?;
-                while !is_over.load(Ordering::Relaxed) {
-                    catching_up.segments.cool()?;
-                    let mut reader: Reader = catching_up.subscribe()?;
-                    while !reader.has_reached(&[catching_up.end])
-                        && !is_over.load(Ordering::Relaxed)
-                    {
-                        reader.step()?;
-                    }
-                }
-                Ok(())
+                catch_up_until(is_over, catching_up)
             })
         };
         let consuming: Vec<_> = (0..consumers).map(consume).collect();
@@ -122,4 +109,19 @@ fn produce(
         consumed?;
         Ok(run.tally.times)
     })
+}
+
+/// Reads the stored log from the disk, again and again.
+fn catch_up_until(is_over: &AtomicBool, catching_up: &CatchingUp) -> Result<()> {
+    // On the load's one processor the producer goes first: what is measured is how long the server
+    // makes it wait.
+    setpriority_process(None, 19).tried(|| "cannot stand back".into())?;
+    while !is_over.load(Ordering::Relaxed) {
+        catching_up.segments.cool()?;
+        let mut reader = catching_up.subscribe()?;
+        while !reader.has_reached(&[catching_up.end]) && !is_over.load(Ordering::Relaxed) {
+            reader.step()?;
+        }
+    }
+    Ok(())
 }
