@@ -57,6 +57,14 @@ impl StreamLimit {
         Ok(StreamLimit { loopback, disk })
     }
 
+    /// The mean of a measurement before a run and of one behind it: a disk does not stay the same.
+    pub(crate) fn mean(self, other: StreamLimit) -> StreamLimit {
+        StreamLimit {
+            loopback: (self.loopback + other.loopback) / 2.0,
+            disk: (self.disk + other.disk) / 2.0,
+        }
+    }
+
     /// The lesser of the two.
     pub(crate) fn least(&self) -> f64 {
         self.loopback.min(self.disk)

@@ -7,9 +7,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::error::Result;
+use super::fill::Fill;
 use super::load::{self, Plan};
 use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
+use super::server::Server;
 use super::session::{Session, Setup, Topic};
 
 /// What to measure.
@@ -43,8 +45,10 @@ pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> 
 pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Rows> {
     let payload = Payload::fixed(options.record_bytes, 1)?;
     let mut server = session.server()?;
-    let topic = |&partitions: &u32| Topic::new(&server, partitions, &[]);
-    let topics = options.partitions.iter().map(topic).collect::<Result<Vec<_>>>()?;
+    session.progress.say("the first record of each partition");
+    let topics: Result<Vec<_>> =
+        options.partitions.iter().map(|&n| begun_topic(&mut server, n, &payload)).collect();
+    let topics = topics?;
     let mut rows = Rows::new();
     for round in 1..=options.rounds {
         let mut first = None;
@@ -75,4 +79,14 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
     drop(topics);
     server.stop()?;
     Ok(rows)
+}
+
+/// A topic with a record in each partition: what the first one costs, the making of files, is
+/// another matter.
+fn begun_topic(server: &mut Server, partitions: u32, payload: &Payload) -> Result<Topic> {
+    let topic = Topic::new(server, partitions, &[])?;
+    let bytes = payload.batch(0).bytes.len() as u64 * u64::from(partitions);
+    let filled = Fill::open(server, topic.name(), payload).and_then(|mut fill| fill.up_to(bytes));
+    server.judge(filled)?;
+    Ok(topic)
 }

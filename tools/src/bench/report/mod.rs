@@ -7,7 +7,7 @@ mod table;
 
 pub(crate) use hdr::HdrLog;
 pub(crate) use machine::machine;
-pub(crate) use row::{Row, Rows, Sample, Unit};
+pub(crate) use row::{Row, Rows, Sample, Unit, median};
 pub(crate) use table::{human, print};
 
 use serde_json::{Value, json};
