@@ -61,6 +61,19 @@ fn an_open_loop_keeps_its_rate() {
     assert!(rate["value"].as_f64().unwrap() < 4000.0, "{rate}");
 }
 
+/// Nobody answers, and all the same everything that was sent is waited for and counted.
+#[test]
+fn a_load_without_answers_is_counted_where_it_arrives() {
+    let dir = folder();
+    let file = dir.path().join("rows.json");
+    let mut command = duramen(TINY);
+    command.arg(dir.path()).args(["--acks", "0"]).arg("--json").arg(&file);
+    feed(&mut command, b"").ok();
+    let rows = json(&file)["rows"].clone();
+    let rate = rows.as_array().unwrap().iter().find(|row| row["id"] == "produce.rate").unwrap();
+    assert!(rate["value"].as_f64().unwrap() > 0.0, "{rate}");
+}
+
 #[test]
 fn produce_fails_when_the_server_dies() {
     let site = Site::new();

@@ -76,6 +76,9 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
             if let Some((cpu, one)) = fanned.cpu_s_gb_out(&nobody).zip(one) {
                 rows.add(format!("{id}.cpu"), Unit::SecondsPerGb, Sample::beside(cpu, one));
                 rows.note(&format!("{id}.cpu"), "for each GB out; beside one subscriber's");
+            } else if round == options.rounds && !rows.has(&format!("{id}.cpu")) {
+                let why = "the processor's time was too little to tell from that of producing";
+                rows.add_absent(&format!("{id}.cpu"), Unit::SecondsPerGb, why.into());
             }
         }
     }

@@ -31,7 +31,8 @@ impl Usage {
         // Who runs on another's behalf may not read it; then calls are not counted.
         let io = read("io").unwrap_or_default();
         Some(Usage {
-            cpu_s: cpu_s(&read("stat")?)?,
+            // The threads' own clocks are finer; only the whole process's knows threads that ended.
+            cpu_s: cpu_s(&read("stat")?)?.max(threads_cpu_s(pid)),
             io_calls: field(&io, "syscr:").unwrap_or(0) + field(&io, "syscw:").unwrap_or(0),
             resident_bytes: field(&status, "VmRSS:")? * 1024,
             anonymous_bytes: field(&status, "RssAnon:")? * 1024,
@@ -42,8 +43,8 @@ impl Usage {
     /// What was taken since `before`; memory stays as it is now.
     pub(crate) fn since(&self, before: &Usage) -> Usage {
         Usage {
-            cpu_s: self.cpu_s - before.cpu_s,
-            io_calls: self.io_calls - before.io_calls,
+            cpu_s: (self.cpu_s - before.cpu_s).max(0.0),
+            io_calls: self.io_calls.saturating_sub(before.io_calls),
             ..*self
         }
     }
@@ -62,6 +63,19 @@ fn cpu_s(stat: &str) -> Option<f64> {
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     Some((user + system) / TICKS_S)
+}
+
+/// What the threads that are there have taken, by the scheduler's count in nanoseconds. 0 where the
+/// kernel keeps none.
+fn threads_cpu_s(pid: Pid) -> f64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid())) else { return 0.0 };
+    let ns = |thread: fs::DirEntry| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    // A thread that ends meanwhile is in the process's own count.
+    let total: u64 = threads.flatten().filter_map(ns).sum();
+    total as f64 / 1e9
 }
 
 /// Time on a processor that this process has taken until now.
@@ -98,5 +112,8 @@ mod tests {
         assert!(after.resident_bytes > 0 && after.peak_bytes >= after.resident_bytes);
         assert!(after.io_calls > 0 || before.io_calls == 0, "{after:?}");
         assert!(own_cpu() >= thread_cpu());
+        let own = own_cpu().as_secs_f64();
+        let told = Usage::of(pid).unwrap().cpu_s;
+        assert!(told >= own - 2.0 / TICKS_S, "{told} s where the process's clock says {own}");
     }
 }

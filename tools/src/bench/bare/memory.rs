@@ -12,7 +12,10 @@ const CHECKED_BYTES: usize = 1 << 20;
 pub(crate) fn copy(lasting: Duration) -> f64 {
     let from = vec![7_u8; COPIED_BYTES];
     let mut to = vec![0_u8; COPIED_BYTES];
-    rate(COPIED_BYTES, lasting, || to.copy_from_slice(black_box(&from)))
+    rate(COPIED_BYTES, lasting, || {
+        to.copy_from_slice(black_box(&from));
+        black_box(&mut to);
+    })
 }
 
 /// Bytes a second of CRC32C.

@@ -124,6 +124,8 @@ impl<'a> Engine<'a> {
     /// Lets a producer send what it has room for.
     fn top_up(&mut self, index: usize) -> Result<()> {
         let producer = &mut self.producers[index];
+        // Where nobody answers, room is what the socket has.
+        producer.link.flush()?;
         while producer.has_room() {
             let due = match self.pace {
                 _ if self.record_interval > Duration::ZERO => producer.next_put_off(),

@@ -169,6 +169,11 @@ impl Rows {
         self.0.push(Collected { id: id.to_owned(), unit, samples: Vec::new(), note: why });
     }
 
+    /// Whether there is such a row.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.0.iter().any(|row| row.id == id)
+    }
+
     /// Adds another's rows.
     pub(crate) fn append(&mut self, mut other: Rows) {
         self.0.append(&mut other.0);
