@@ -91,6 +91,14 @@
 //!    `sendfile` for ranges. A client that takes nothing holds up nobody but itself
 //!    ([`shard::clients`]).
 //!
+//! # Kafka's clients
+//!
+//! Each core also listens on a port of its own for Kafka's protocol ([`network::kafka`]), as a
+//! broker of its own, and what it is asked goes the same ways. A produce is an append for each of
+//! its batches, handed over at once; its answer waits for all of them, and for the answers before
+//! it. A fetch is one read of many partitions ([`shard::read_many`]), parked and run again like any
+//! other. What another core owns is asked there, through its mailbox.
+//!
 //! # When things go wrong
 //!
 //! - *The client's fault*: an error code, and nothing has changed. What breaks the framing ends
@@ -111,7 +119,8 @@
 //! 3. [`storage`]: `log`, `segment` and `tail` are the data; then `stage`, `commit`,
 //!    `materialise`, `checkpoint` along the path of a batch; then [`storage::recovery`].
 //! 4. `storage/simulation`: what must never happen, and how it is looked for.
-//! 5. [`shard`], [`network`], [`server`]: who asks, and who waits.
+//! 5. [`shard`], [`network`], [`server`]: who asks, and who waits. In [`network::kafka`], `metadata`
+//!    is a handler like most, `produce` and `fetch` are those that matter.
 
 // The essays are for those who read the source: `cargo doc --document-private-items` follows all of
 // their links, the plain `cargo doc` those to public items.

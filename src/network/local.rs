@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use duramen_protocol::codes::ErrorCode;
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::broker::Refusal;
@@ -17,7 +18,6 @@ use crate::io::Descriptors;
 use crate::limits;
 use crate::shard::error::AskError;
 use crate::shard::request::{Answer, Ask, ClientId, ReadMany, Records, Released, Request, Ticket};
-use duramen_protocol::codes::ErrorCode;
 
 use super::calls::Calls;
 use super::client::Client;

@@ -135,6 +135,9 @@ impl Keeper {
             }
             Change::AlterTopic { name, configs, partitions } => {
                 let mut next = self.catalog.alter_topic(&name, &configs, &self.limits)?;
+                if configs.iter().any(|(name, _)| name == "cleanup.policy") {
+                    next.topic(&name).into_iter().for_each(|topic| note_compaction(topic));
+                }
                 let now = next.topic(&name).map_or(0, |topic| topic.partitions);
                 if partitions != 0 && partitions != now {
                     next = next.add_partitions(&name, partitions, &self.limits)?;
@@ -161,6 +164,7 @@ impl Keeper {
                 let topic = next.topic(name).cloned();
                 self.replace(next).await?;
                 let topic: Arc<Topic> = topic.ok_or_else(|| refusal("the topic is not there"))?;
+                note_compaction(&topic);
                 Ok(Changed::Topic(topic, true))
             }
         }
@@ -228,6 +232,14 @@ impl Keeper {
             // A core that has stopped goes by nothing any more.
             let _ = done.await;
         }
+    }
+}
+
+/// Says that a topic keeps more than its configuration asks for.
+fn note_compaction(topic: &Topic) {
+    if topic.config.compact && !topic.is_internal() {
+        let name = &topic.name;
+        eprintln!("duramen: topic {name}: cleanup.policy=compact keeps every record for now");
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use crate::broker::catalog::TopicLimits;
+use crate::broker::catalog::{CONSUMER_OFFSETS_PARTITIONS, TopicLimits};
 use crate::config::server::{KafkaPorts, ServerConfig};
 use crate::network::kafka::settings::Settings;
 use crate::network::listener::listen;
@@ -91,7 +91,26 @@ impl KafkaListeners {
             topic_limits,
             request_bytes_max: config.request_bytes_max,
             log_dir: log_dir.display().to_string(),
-            broker_configs: Vec::new(),
+            broker_configs: broker_configs(config),
         })
     }
+}
+
+/// What Kafka's tools are shown of a broker where it isn't as Kafka's would be by default.
+fn broker_configs(config: &ServerConfig) -> Vec<(&'static str, String)> {
+    let offsets_partitions = CONSUMER_OFFSETS_PARTITIONS.to_string();
+    vec![
+        ("auto.create.topics.enable", config.auto_create_topics.to_string()),
+        // Each append is on stable storage before it is answered.
+        ("log.flush.interval.messages", "1".to_owned()),
+        // Nothing is compacted.
+        ("log.cleaner.enable", "false".to_owned()),
+        ("log.retention.check.interval.ms", config.retention_check_ms.to_string()),
+        ("num.partitions", config.default_partitions.to_string()),
+        ("offsets.topic.num.partitions", offsets_partitions),
+        ("offsets.topic.replication.factor", "1".to_owned()),
+        ("process.roles", "broker,controller".to_owned()),
+        ("producer.id.expiration.ms", config.producer_expiration_ms.to_string()),
+        ("socket.request.max.bytes", config.request_bytes_max.to_string()),
+    ]
 }

@@ -6,7 +6,7 @@ use duramen_protocol::TopicId;
 use duramen_protocol::batch::{BatchBuilder, Codec};
 use duramen_protocol::files::journal::PartitionKey;
 
-use super::request::{At, Records};
+use super::request::{At, PartitionRead, ReadMany, Records};
 use super::*;
 use crate::broker::catalog::{Created, NewTopic, TopicLimits};
 use crate::io::ErrorKind;
@@ -418,5 +418,87 @@ fn a_stop_finishes_what_was_accepted() {
         let stored =
             matches!(outcome, Some(Ok(Answer::Appended { base_offset, .. })) if base_offset == n);
         assert!(stored, "{outcome:?}");
+    }
+}
+
+impl Bench {
+    /// Reads both partitions from their starts, for at most a minute.
+    fn read_both(&mut self, min_bytes: usize, max_bytes: usize) -> u32 {
+        let partition = |partition| PartitionRead {
+            key: PartitionKey { topic_id: TOPIC, partition },
+            offset: 0,
+            max_bytes: 1 << 20,
+        };
+        let partitions = vec![partition(0), partition(1)];
+        let (min_bytes, max_bytes) = (min_bytes as u32, max_bytes as u32);
+        let read = ReadMany { partitions, min_bytes, max_bytes, max_wait_ms: 60_000 };
+        self.ask(Ask::ReadMany(Box::new(read)))
+    }
+
+    /// Bytes of each partition, and where it ends.
+    fn many(&mut self, call: u32) -> Vec<(usize, u64)> {
+        match self.wait(call) {
+            Ok(Answer::Many(found)) => {
+                let look = |records: Records| (records.bytes, records.durable);
+                found.into_iter().map(|records| look(records.unwrap())).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_read_of_many_partitions_waits_for_all_of_them_together() {
+    let mut bench = Bench::new();
+    let one = batch(100).len();
+    let call = bench.read_both(2 * one, 1 << 20);
+    for partition in [0, 1] {
+        bench.ticks(10);
+        assert!(bench.outcome(call).is_none(), "less than is wanted");
+        let append = bench.append(partition, batch(100));
+        assert_eq!(bench.offset(append), 0);
+    }
+    assert_eq!(bench.many(call), [(one, 1), (one, 1)]);
+    assert!(bench.shard.read_manys.next_deadline().is_none(), "nothing is left of it");
+    assert!(bench.shard.logs.iter().all(|(_, log)| log.read_manys.is_empty()));
+}
+
+#[test]
+fn a_read_of_many_partitions_ends_when_it_is_hurried_or_its_time_is_over() {
+    let mut bench = Bench::new();
+    let hurried = bench.read_both(1, 1 << 20);
+    bench.ticks(10);
+    assert!(bench.outcome(hurried).is_none());
+    let ticket = Ticket { client: ME, call: hurried };
+    bench.shard.enqueue(Request { ticket, ask: Ask::Hurry });
+    assert_eq!(bench.many(hurried), [(0, 0), (0, 0)]);
+    bench.shard.enqueue(Request { ticket, ask: Ask::Hurry });
+    let late = bench.read_both(1, 1 << 20);
+    bench.ticks(10);
+    assert!(bench.outcome(late).is_none());
+    bench.now.monotonic_us += 60_000_000;
+    assert_eq!(bench.many(late), [(0, 0), (0, 0)]);
+    assert!(bench.sleeps());
+}
+
+#[test]
+fn bytes_are_given_to_the_partitions_in_their_order_and_a_batch_comes_whole() {
+    let mut bench = Bench::new();
+    let one = batch(100).len();
+    for partition in [0, 1] {
+        for n in 0..3 {
+            let append = bench.append(partition, batch(100));
+            assert_eq!(bench.offset(append), n);
+        }
+    }
+    for (max_bytes, given) in [
+        (0, [0, 0]),
+        (1, [one, 0]),
+        (3 * one, [3 * one, 0]),
+        (4 * one, [3 * one, one]),
+        (100 * one, [3 * one, 3 * one]),
+    ] {
+        let call = bench.read_both(1, max_bytes);
+        assert_eq!(bench.many(call), given.map(|bytes| (bytes, 3)), "{max_bytes}");
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses what it needs")]
 
+pub mod kafka_wire;
 pub mod load;
 pub mod records;
 pub mod seccomp;

@@ -14,6 +14,8 @@ use super::watchdog::Watchdog;
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// Where Kafka clients connect, a core each.
+    pub kafka: Vec<SocketAddr>,
     stderr: Log,
 }
 
@@ -83,15 +85,18 @@ impl Server {
         let following = stderr.follow(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
-        let mut address = None;
+        let (mut address, mut kafka) = (None, Vec::new());
         while stdout.read_line(&mut text).unwrap() > 0 {
             let line = text.lines().last().unwrap();
             if let Some(native) = line.strip_prefix("listening native ") {
                 address = Some(native.parse().unwrap());
             }
+            if let Some(listening) = line.strip_prefix("listening kafka ") {
+                kafka.push(listening.parse().unwrap());
+            }
             if line == "ready" {
                 let address = address.expect("a listening line before the ready one");
-                return Ok(Server { child, address, stderr });
+                return Ok(Server { child, address, kafka, stderr });
             }
         }
         let status = child.wait().unwrap();

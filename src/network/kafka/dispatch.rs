@@ -33,6 +33,20 @@ macro_rules! served {
 
 served! {
     Fetch => super::fetch::handle;
+    ListOffsets => super::list_offsets::handle;
     Metadata => super::metadata::handle;
     ApiVersions => super::api_versions::handle;
+    CreateTopics => super::create_topics::handle;
+    DeleteTopics => super::delete_topics::handle;
+    DeleteRecords => super::delete_records::handle;
+    InitProducerId => super::init_producer_id::handle;
+    OffsetForLeaderEpoch => super::offset_for_leader_epoch::handle;
+    DescribeConfigs => super::describe_configs::handle;
+    AlterConfigs => super::alter_configs::handle;
+    DescribeLogDirs => super::describe_log_dirs::handle;
+    CreatePartitions => super::create_partitions::handle;
+    IncrementalAlterConfigs => super::incremental_alter_configs::handle;
+    DescribeCluster => super::describe_cluster::handle;
+    ListConfigResources => super::list_config_resources::handle;
+    DescribeTopicPartitions => super::describe_topic_partitions::handle;
 }

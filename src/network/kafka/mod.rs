@@ -8,6 +8,7 @@
 //! call         what a handler is given, and what it gives back
 //! partitions   names and ids to partitions and the cores that own them
 //! errors       why not, to Kafka's codes
+//! configs      the configurations that clients are shown
 //! the rest     one handler a file, named as its API
 //! ```
 //!
@@ -28,13 +29,28 @@
 //! or one read from the disk. Its socket is not read from beyond.
 
 pub mod accept;
+mod alter_configs;
 mod api_versions;
 mod call;
+mod configs;
 mod connection;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
 mod dispatch;
 mod errors;
 mod fetch;
+mod incremental_alter_configs;
+mod init_producer_id;
+mod list_config_resources;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod partitions;
 mod produce;
 pub mod settings;

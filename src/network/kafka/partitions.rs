@@ -5,12 +5,16 @@ use std::sync::Arc;
 use duramen_protocol::TopicId;
 use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::files::journal::PartitionKey;
+use tokio::sync::oneshot;
 
 use crate::broker::Refusal;
 use crate::broker::catalog::{Catalog, Topic};
 use crate::network::mailbox::{Change, Changed};
+use crate::shard::error::AskError;
+use crate::shard::request::{Answer, Ask};
 
 use super::call::Call;
+use super::errors::code_of;
 
 /// A topic as a client names it: by its id where the version has that, else by its name.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,51 @@ pub struct Target {
     pub key: PartitionKey,
 }
 
+/// A question about one partition, on its way to the core that owns it. Several are asked before the
+/// first is waited for.
+pub enum Question {
+    /// Nobody had to be asked.
+    Settled(Result<Answer, ErrorCode>),
+    /// A core was asked.
+    Waiting(oneshot::Receiver<Result<Answer, AskError>>),
+}
+
+impl Question {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// What the shard answered, as Kafka's code.
+    pub async fn answer(self) -> Result<Answer, ErrorCode> {
+        match self {
+            Question::Settled(answer) => answer,
+            Question::Waiting(answer) => {
+                let answer = answer.await.unwrap_or(Err(AskError::ShuttingDown));
+                answer.map_err(|error| code_of(&error))
+            }
+        }
+    }
+}
+
 impl Call<'_> {
+    /// Asks the owner of a partition.
+    pub async fn ask_partition(
+        &self,
+        topic: TopicRef<'_>,
+        partition: i32,
+        ask: impl FnOnce(PartitionKey) -> Ask,
+    ) -> Question {
+        let catalog = self.local.catalog();
+        match topic.find(&catalog).and_then(|topic| self.target(topic, partition)) {
+            Ok(target) => self.ask_target(target, ask(target.key)).await,
+            Err(code) => Question::Settled(Err(code)),
+        }
+    }
+
+    /// Asks the core of a partition that was found.
+    pub async fn ask_target(&self, target: Target, ask: Ask) -> Question {
+        Question::Waiting(self.local.submit(target.core, ask).await)
+    }
+
     /// Finds a partition of a topic.
     ///
     /// # Errors
