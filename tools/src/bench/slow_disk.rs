@@ -3,8 +3,8 @@
 //! Either version will do: version 2 with its `io.max`, or version 1 with `blkio.throttle`. Both
 //! hold what a process writes past the page cache, which is how record bytes are written.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +45,7 @@ impl SlowDisk {
         let with_io = v2.root.join("cgroup.subtree_control");
         if v2.root.join("cgroup.controllers").exists() {
             // Perhaps it is on already; whether it is shows the next step.
-            let _ = fs::write(with_io, "+io");
+            let _ = set(&with_io, "+io");
         }
         let held = v2.hold(&name).or_else(|_| v1.hold(&name));
         held.map_err(|error| format!("no control group that holds a disk to a rate: {error}"))
@@ -56,7 +56,7 @@ impl SlowDisk {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn hold(&self, pid: Pid) -> io::Result<()> {
-        fs::write(self.group.join("cgroup.procs"), pid.as_raw_pid().to_string())
+        set(&self.group.join("cgroup.procs"), &pid.as_raw_pid().to_string())
     }
 
     /// Runs something with this process held.
@@ -71,7 +71,7 @@ impl SlowDisk {
     }
 
     fn release(&self) -> io::Result<()> {
-        fs::write(self.home.join("cgroup.procs"), getpid().as_raw_pid().to_string())
+        set(&self.home.join("cgroup.procs"), &getpid().as_raw_pid().to_string())
     }
 }
 
@@ -94,11 +94,19 @@ impl Hierarchy {
     fn hold(self, name: &str) -> io::Result<SlowDisk> {
         let (group, home) =
             (self.root.join(name), self.root.join(self.home.trim_start_matches('/')));
+        if !self.root.join("cgroup.procs").exists() {
+            return Err(io::Error::other(format!("none in {}", self.root.display())));
+        }
         fs::create_dir(&group)?;
         let slow = SlowDisk { group, home };
-        fs::write(slow.group.join(self.file), self.limit)?;
+        set(&slow.group.join(self.file), &self.limit)?;
         Ok(slow)
     }
+}
+
+/// Writes to a file that is there: a plain folder would take any, and hold nothing.
+fn set(path: &Path, value: &str) -> io::Result<()> {
+    File::options().write(true).open(path)?.write_all(value.as_bytes())
 }
 
 /// This process's group, as `/proc/self/cgroup` has it: `NUMBER:CONTROLLER,...:PATH` a line.
@@ -133,6 +141,21 @@ mod tests {
         assert_eq!(path_of(groups, "blkio"), "/b/c");
         assert_eq!(path_of(groups, ""), "/d");
         assert_eq!(path_of(groups, "memory"), "/");
+    }
+
+    #[test]
+    fn a_plain_folder_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = |file| Hierarchy {
+            root: folder.path().to_owned(),
+            home: "/".into(),
+            file,
+            limit: "1:0 1".into(),
+        };
+        assert!(plain("io.max").hold("a").is_err(), "it is no group at all");
+        fs::write(folder.path().join("cgroup.procs"), "").unwrap();
+        assert!(plain("io.max").hold("b").is_err(), "its groups can't be held");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays behind");
     }
 
     #[test]

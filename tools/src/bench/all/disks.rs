@@ -58,7 +58,7 @@ pub(super) fn measure_slow(session: &mut Session<'_>, scale: &Scale) -> Result<R
     for round in 1..=scale.rounds {
         session.progress.say(format!("slowdisk, round {round} of {}", scale.rounds));
         let (cpus, target) = (session.sides().server, disk::Target::Reserved);
-        let bare = slow.held(|| disk::large(session.folder(), cpus, 2, target, scale.limit));
+        let bare = slow.held(|| disk::large(session.folder(), cpus, 2, target, scale.lasting));
         let bare = bare.tried(|| "cannot hold this process's disk".into())??.bytes_s;
         let topic = Topic::new(&server, 1, &[])?;
         let load_cpus = &session.setup.load_cpus;
