@@ -16,7 +16,7 @@ use crate::network::local::Local;
 use crate::network::mailbox::{Change, Mail};
 use crate::network::native::accept::arrive;
 use crate::shard::Shard;
-use crate::shard::request::{Released, Request};
+use crate::shard::request::{Ask, Released, Request};
 
 /// One core's state and what its tick works with.
 pub struct Core<D: Disk + Descriptors> {
@@ -107,13 +107,21 @@ impl<D: Disk + Descriptors> Core<D> {
             Mail::Connection(arrival) => {
                 tokio::task::spawn_local(arrive(self.local.clone(), *arrival));
             }
-            Mail::Ask(ask, reply) => self.local.question(ask, reply),
+            Mail::Ask(ask, reply) => {
+                if let Ask::Append { .. } = ask {
+                    self.shard.note_forwarded();
+                }
+                self.local.question(ask, reply);
+            }
             Mail::KafkaConnection(stream) => {
                 if let Some(settings) = &self.kafka {
                     kafka::accept::arrive(self.local.clone(), settings.clone(), stream);
                 }
             }
-            Mail::ReadMany(read, reply) => self.local.begin_read_many(*read, reply),
+            Mail::ReadMany(read, reply) => {
+                self.shard.note_forwarded();
+                self.local.begin_read_many(*read, reply);
+            }
             Mail::Catalog(catalog, reply) => {
                 self.shard.apply(catalog.clone());
                 self.local.set_catalog(catalog);

@@ -30,6 +30,8 @@ pub(super) struct Counters {
     pub read_bytes: u64,
     /// How many of them came from memory.
     pub read_bytes_from_memory: u64,
+    /// Appends and reads that reached another core first.
+    pub forwarded: u64,
     append_us: Histogram<u64>,
     tick_us: Histogram<u64>,
 }
@@ -57,6 +59,7 @@ impl Default for Counters {
             pushes: 0,
             read_bytes: 0,
             read_bytes_from_memory: 0,
+            forwarded: 0,
             append_us: latencies(),
             tick_us: latencies(),
         }
@@ -82,6 +85,11 @@ impl<D: Disk> Shard<D> {
         self.counters.tick_us.saturating_record(us);
     }
 
+    /// A request of a client came here by way of another core.
+    pub fn note_forwarded(&mut self) {
+        self.counters.forwarded += 1;
+    }
+
     /// The figures of now.
     pub fn snapshot(&self) -> Snapshot {
         let (ours, store) = (&self.counters, self.store.counters());
@@ -98,6 +106,7 @@ impl<D: Disk> Shard<D> {
             ("pushes_total", ours.pushes),
             ("read_bytes_total", ours.read_bytes),
             ("read_bytes_from_memory_total", ours.read_bytes_from_memory),
+            ("forwarded_requests_total", ours.forwarded),
             ("groups_total", store.groups),
             ("group_bytes_total", store.group_bytes),
             ("segment_writes_total", store.segment_writes),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use duramen_protocol::batch::{BatchBuilder, Codec};
+use duramen_protocol::native::messages::{MetricValue, Stats};
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
     TopicReplication,
@@ -16,9 +18,11 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use crate::kafka_server;
-use crate::support::records::block_on;
+use crate::support::kafka_wire::KafkaWire;
+use crate::support::records::{block_on, consume_all};
 use crate::support::server::{Server, serve};
+use crate::support::wire::Wire;
+use crate::{batch, kafka_server};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -180,6 +184,72 @@ fn an_idempotent_producer_loses_and_doubles_nothing_when_the_server_is_killed() 
     for (n, record) in records[&0].iter().enumerate() {
         assert_eq!(record.value.as_deref(), Some(n.to_string().as_bytes()));
     }
+}
+
+/// A client that goes by the metadata reaches the core that owns a partition directly.
+#[test]
+fn requests_reach_the_core_that_owns_the_partition() {
+    let (_dir, server) = kafka_server(&[]);
+    let address = server.kafka[0];
+    KafkaWire::connect(address).create("spread", 8, &[]);
+    let producer = producer(address, &[("linger.ms", "0")]);
+    for n in 0..80 {
+        let value = n.to_string();
+        let record = BaseRecord::<(), str>::to("spread").partition(n % 8).payload(&value);
+        producer.send(record).unwrap();
+    }
+    producer.flush(MINUTE).unwrap();
+    let records = read(address, "spread", 8, Offset::Beginning, 80);
+    assert!(records.len() == 8 && records.values().all(|records| records.len() == 10));
+    assert_eq!(forwarded(&server), 0);
+    let mut other = KafkaWire::connect(address);
+    for partition in 0..8 {
+        other.produce("spread", partition, &batch(Codec::None, &["astray"]));
+    }
+    assert_eq!(forwarded(&server), 4, "half of them are the other core's");
+}
+
+/// How many appends and reads have reached another core than their partition's.
+fn forwarded(server: &Server) -> u64 {
+    let stats = Wire::connect(server.address).call(0, &Stats {}).unwrap();
+    let counts =
+        stats.metrics.iter().filter(|metric| metric.name == "duramen_forwarded_requests_total");
+    counts
+        .map(|metric| match metric.value {
+            MetricValue::Count(count) => count,
+            ref other => panic!("{other:?}"),
+        })
+        .sum()
+}
+
+#[test]
+fn both_protocols_read_what_the_other_has_written() {
+    let (_dir, server) = kafka_server(&["--cores", "1"]);
+    let mut native = Wire::connect(server.address);
+    native.create("both", 1);
+    let handle = native.open("both", 0).handle;
+    let mut builder = BatchBuilder::new(Codec::Lz4);
+    let headers = [("trace", Some(&b"7"[..])), ("none", None)];
+    builder.append(1_700_000_000_321, Some(b"k"), Some(b"native"), &headers).unwrap();
+    native.append(handle, &builder.finish().unwrap()).unwrap();
+    let producer = producer(server.kafka[0], &[("compression.type", "zstd")]);
+    let record = BaseRecord::to("both").key("k").payload("kafka").timestamp(1_700_000_000_654);
+    producer.send(record).unwrap();
+    producer.flush(MINUTE).unwrap();
+
+    let records = &read(server.kafka[0], "both", 1, Offset::Beginning, 2)[&0];
+    let owned = |(name, value): (&str, Option<&[u8]>)| (name.to_owned(), value.map(<[u8]>::to_vec));
+    let first = Read {
+        offset: 0,
+        timestamp_ms: Some(1_700_000_000_321),
+        key: Some(b"k".to_vec()),
+        value: Some(b"native".to_vec()),
+        headers: headers.map(owned).into(),
+    };
+    assert_eq!(records[0], first);
+    assert_eq!((records[1].offset, records[1].timestamp_ms), (1, Some(1_700_000_000_654)));
+    let consumed = consume_all(server.address, "both");
+    assert_eq!(consumed[&0], [(0, "native".to_owned()), (1, "kafka".to_owned())]);
 }
 
 #[test]
