@@ -71,6 +71,7 @@ impl Bench {
             layout,
             journal_files_min: limits::JOURNAL_FILES_MIN,
             arena_bytes: limits::ARENA_BYTES,
+            extent_bytes_min: duramen::limits::EXTENT_BYTES_MIN,
             no_sync: false,
             retention_check_ms: 300_000,
             producer_expiration_ms: 86_400_000,

@@ -18,6 +18,14 @@ pub const JOURNAL_BYTES_TOTAL: u64 = 256 << 20;
 /// behind big ones.
 pub const GROUP_BYTES: usize = 1 << 20;
 
+/// A run of one partition that fills blocks of this many bytes skips the journal.
+pub const EXTENT_BYTES_MIN: u64 = 256 << 10;
+/// Bytes of a group that skip the journal.
+pub const EXTENT_BYTES_MAX: u64 = 4 << 20;
+/// Such a run's batch headers go to the journal: a run where they are more than this share of it
+/// gains little.
+pub const EXTENT_HEADERS_SHARE: u64 = 8;
+
 /// A tail of this many durable bytes is worth a write to its segment.
 pub const MATERIALISE_BYTES: u64 = 256 << 10;
 /// The most that one write to a segment carries.

@@ -264,6 +264,7 @@ impl Launch<'_> {
             },
             journal_files_min: limits::JOURNAL_FILES_MIN,
             arena_bytes: self.config.arena_bytes,
+            extent_bytes_min: limits::EXTENT_BYTES_MIN,
             no_sync: self.config.no_sync,
             retention_check_ms: self.config.retention_check_ms,
             producer_expiration_ms: self.config.producer_expiration_ms,

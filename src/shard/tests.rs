@@ -57,6 +57,7 @@ impl Bench {
             journal,
             journal_files_min: 3,
             arena_bytes: 4 << 20,
+            extent_bytes_min: crate::limits::EXTENT_BYTES_MIN,
             no_sync: false,
             retention_check_ms: 60_000,
             producer_expiration_ms: 86_400_000,

@@ -10,6 +10,7 @@ use duramen_protocol::files::journal::{
     ENTRY_HEADER_LEN, Entry, EntryBody, GROUP_HEADER_LEN, PartitionKey, put_batches_header,
 };
 
+use super::extent::{ExtentWrite, Room};
 use super::journal::Placed;
 use super::log::{Life, Log, LogId};
 use super::store::{Event, Store};
@@ -27,13 +28,13 @@ pub enum Note {
 
 /// A run of batches of one segment in the group in flight.
 #[derive(Clone, Copy, Debug)]
-struct Part {
-    log: LogId,
-    base: u64,
-    from: u64,
-    to: u64,
+pub struct Part {
+    pub log: LogId,
+    pub base: u64,
+    pub from: u64,
+    pub to: u64,
     /// Offset behind the run.
-    next: u64,
+    pub next: u64,
 }
 
 /// The group in flight.
@@ -41,6 +42,10 @@ pub struct Group {
     parts: Vec<Part>,
     notes: Vec<Note>,
     block: Block,
+    /// Writes that went straight to segments.
+    extents: Vec<ExtentWrite>,
+    /// Writes in flight, the journal's included.
+    waiting: u32,
     submitted_us: u64,
     /// Its parts were released at once (`no_sync`).
     released: bool,
@@ -61,20 +66,22 @@ impl<D: Disk> Store<D> {
             return;
         };
         let mut block = self.journal.take_block(room);
-        let (mut parts, mut entries) = (Vec::new(), 0);
+        let (mut parts, mut extents) = (Vec::new(), Vec::new());
         let notes = self.put_notes(&mut block, room);
         if need <= room {
-            self.put_runs(&mut block, room, &mut parts);
+            self.put_runs(&mut block, room, &mut parts, &mut extents);
         }
-        entries += (notes.len() + parts.len()) as u32;
+        let entries = (notes.len() + parts.len()) as u32;
         // Nothing fitted: this file is at its end for such a batch.
         let last = entries == 0;
         let Placed { file, at, data } = self.journal.place(&mut block, entries, reserve, last);
         self.counters.groups += 1;
         self.counters.group_bytes += data.len() as u64;
         self.tasks.submit(Task::Group, Op::Write { file, at, data: vec![data] });
+        let waiting = 1 + self.write_extents(&extents);
+        let submitted_us = now.monotonic_us;
         let mut group =
-            Group { parts, notes, block, submitted_us: now.monotonic_us, released: false };
+            Group { parts, notes, block, extents, waiting, submitted_us, released: false };
         if self.config.no_sync || canary!(AcknowledgeBeforeWrite) {
             self.release(&mut group);
         }
@@ -115,10 +122,27 @@ impl<D: Disk> Store<D> {
         taken
     }
 
-    fn put_runs(&mut self, block: &mut Block, room: usize, parts: &mut Vec<Part>) {
+    fn put_runs(
+        &mut self,
+        block: &mut Block,
+        room: usize,
+        parts: &mut Vec<Part>,
+        extents: &mut Vec<ExtentWrite>,
+    ) {
+        let limit = GROUP_HEADER_LEN + room;
+        let mut left = Room { block_limit: 0, extents: limits::EXTENT_BYTES_MAX };
+        // Logs that have more behind their extent: for the next group.
+        let mut more = Vec::new();
         while let Some(id) = self.dirty.pop_front() {
+            left.block_limit = limit.saturating_sub(block.len());
+            if let Some((part, extent)) = self.put_extent(id, block, &mut left) {
+                parts.push(part);
+                extents.push(extent);
+                more.push(id);
+                continue;
+            }
             let Some(log) = self.logs.get_mut(id) else { continue };
-            let all = log.put_runs(id, block, GROUP_HEADER_LEN + room, self.block_bytes, parts);
+            let all = log.put_runs(id, block, limit, self.block_bytes, parts);
             if all {
                 log.dirty = false;
                 continue;
@@ -128,18 +152,34 @@ impl<D: Disk> Store<D> {
                 true => self.dirty.push_back(id),
                 false => self.dirty.push_front(id),
             }
-            return;
+            break;
+        }
+        for id in more {
+            let Some(log) = self.logs.get_mut(id) else { continue };
+            log.dirty = log.segments.iter().any(|s| s.grouped < s.end);
+            if log.dirty {
+                self.dirty.push_back(id);
+            }
         }
     }
 
-    /// The group's write is done.
+    /// One of the group's writes is done; with the last of them it is durable.
     pub(super) fn group_written(&mut self, now: Now) {
         let Some(mut group) = self.group.take() else { return };
+        group.waiting -= 1;
+        if group.waiting > 0 {
+            if canary!(AcknowledgeBeforeExtents, !group.released) {
+                self.release(&mut group);
+            }
+            self.group = Some(group);
+            return;
+        }
         self.journal.acknowledge();
         self.latencies.group_us(now.monotonic_us.saturating_sub(group.submitted_us));
         if !group.released {
             self.release(&mut group);
         }
+        self.extents_written(group.extents);
         self.journal.give_block(group.block);
     }
 

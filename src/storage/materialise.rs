@@ -83,6 +83,10 @@ impl<D: Disk> Store<D> {
         let block_bytes = self.block_bytes;
         let Some(log) = self.logs.get_mut(id) else { return };
         log.queued = false;
+        // An extent is on its way; what is left is considered when that is done.
+        if log.writing {
+            return;
+        }
         let Some(plan) = log.plan_write(block_bytes) else { return };
         let Some(file) = log.segment(plan.base).and_then(Segment::file_id) else { return };
         log.writing = true;
@@ -96,6 +100,11 @@ impl<D: Disk> Store<D> {
     /// A write to a segment is done.
     pub(super) fn written(&mut self, id: LogId, base: u64, up_to: u64) {
         self.writes -= 1;
+        self.in_segment(id, base, up_to);
+    }
+
+    /// A segment's bytes up to a position are in its file, and all before them.
+    pub(super) fn in_segment(&mut self, id: LogId, base: u64, up_to: u64) {
         let Some(log) = self.logs.get_mut(id) else { return };
         log.writing = false;
         if let Some(segment) = log.segment_mut(base) {

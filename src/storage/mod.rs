@@ -48,6 +48,7 @@ mod arena;
 mod checkpoint;
 mod commit;
 mod counters;
+mod extent;
 mod index_cache;
 mod journal;
 mod log;

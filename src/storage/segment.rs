@@ -32,6 +32,17 @@ pub enum FileState {
     Open(FileId),
 }
 
+/// How far it is known that the name of a segment's file is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    Unknown,
+    /// So many folders are still being synced.
+    Syncing(u8),
+    /// The disk was full: its runs go to the journal.
+    Failed,
+    Durable,
+}
+
 /// A segment's stage of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -68,6 +79,8 @@ pub struct Segment {
     pub reserved: u64,
     /// More space was asked for.
     pub reserving: bool,
+    /// Whether the name of its file is on stable storage.
+    pub naming: Naming,
     /// The block that holds `end` is being read back.
     pub loading: bool,
     pub tail: Tail,
@@ -102,6 +115,7 @@ impl Segment {
             materialised: 0,
             reserved: 0,
             reserving: false,
+            naming: Naming::Unknown,
             loading: false,
             tail: Tail::default(),
             index: SegmentIndex::new(IndexBuilder::new(index_interval_bytes)),
@@ -124,6 +138,7 @@ impl Segment {
             durable: len,
             materialised: len,
             reserved: len,
+            naming: if len > 0 { Naming::Durable } else { Naming::Unknown },
             index,
             ..Segment::new(base, 0)
         }

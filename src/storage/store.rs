@@ -19,6 +19,7 @@ use super::arena::Arena;
 use super::checkpoint::Run;
 use super::commit::{Group, Note};
 use super::counters::{Counters, Latencies};
+use super::extent::ExtentWrite;
 use super::journal::{Journal, JournalConfig};
 use super::log::{Life, Log, LogId};
 use super::names::{self, Layout};
@@ -39,6 +40,8 @@ pub struct StoreConfig {
     pub journal: JournalConfig,
     pub journal_files_min: usize,
     pub arena_bytes: usize,
+    /// A run that fills blocks of so many bytes skips the journal.
+    pub extent_bytes_min: u64,
     /// Acknowledge from memory, without waiting for the disk.
     pub no_sync: bool,
     /// How often retention looks at each log.
@@ -57,6 +60,7 @@ impl StoreConfig {
             journal: JournalConfig { folder, core: 0, start_epoch, file_bytes, files_max: 4 },
             journal_files_min: 3,
             arena_bytes: 512 << 10,
+            extent_bytes_min: 8 << 10,
             no_sync: false,
             retention_check_ms: 1000,
             producer_expiration_ms: 86_400_000,
@@ -131,6 +135,8 @@ pub struct Store<D: Disk> {
     pub(super) dirty: VecDeque<LogId>,
     pub(super) notes: VecDeque<Note>,
     pub(super) group: Option<Group>,
+    /// Pieces of the group's extents that found the disk full.
+    pub(super) extents_postponed: Vec<ExtentWrite>,
     /// Logs that someone waits for to be materialised.
     pub(super) to_flush: VecDeque<LogId>,
     /// Logs whose tail is worth a write.
@@ -177,6 +183,7 @@ impl<D: Disk> Store<D> {
             dirty: VecDeque::new(),
             notes: VecDeque::new(),
             group: None,
+            extents_postponed: Vec::new(),
             to_flush: VecDeque::new(),
             to_write: VecDeque::new(),
             writes: 0,
@@ -421,6 +428,8 @@ impl<D: Disk> Store<D> {
                 self.consider_sealing(id);
             }
             (LogStep::Written { base, up_to }, _) => self.written(id, base, up_to),
+            (LogStep::ExtentWritten { .. }, _) => self.group_written(now),
+            (LogStep::SegmentNamed { base }, _) => self.segment_named(id, base),
             (LogStep::Trimmed { base }, _) => self.trimmed(id, base),
             (LogStep::IndexStored { base, len, of_time }, _) => {
                 self.index_stored(id, base, len, of_time);
@@ -454,6 +463,10 @@ impl<D: Disk> Store<D> {
             }
             LogStep::Opened { base, .. } if is_full => self.open_failed(id, base),
             LogStep::Written { .. } if is_full => self.write_postponed(id),
+            LogStep::ExtentWritten { base, from, up_to } if is_full => {
+                return self.extent_postponed(id, [base, from, up_to], error, now);
+            }
+            LogStep::SegmentNamed { base } if is_full => self.naming_failed(id, base),
             LogStep::IndexStored { base, .. } if is_full => self.index_postponed(id, base),
             LogStep::SnapshotStored if is_full => {}
             LogStep::EpochsStored | LogStep::EpochsReplaced if is_full => {
@@ -514,6 +527,7 @@ impl<D: Disk> Store<D> {
         }
         self.full = None;
         self.journal.full = None;
+        self.resume_extents();
         let ids: Vec<LogId> = self.logs.ids().collect();
         for id in ids {
             self.resume_sealing(id);

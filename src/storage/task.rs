@@ -49,6 +49,10 @@ pub enum LogStep {
     FirstHeader { base: u64 },
     /// Tail bytes up to this position are in the file.
     Written { base: u64, up_to: u64 },
+    /// These bytes of a run that skips the journal are in the file.
+    ExtentWritten { base: u64, from: u64, up_to: u64 },
+    /// A folder is synced, so that a segment's name is durable.
+    SegmentNamed { base: u64 },
     /// A rolled segment's file has its exact length.
     Trimmed { base: u64 },
     /// Entries of the index, or of the time index, were stored: how many bytes.

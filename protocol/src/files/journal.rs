@@ -27,16 +27,32 @@
 //!        88:8   0
 //!        96:    payload: the entries, one behind the other
 //!
-//! entry   0:1   kind: 1 batches, 2 extent (reserved), 3 log start, 4 dropped partition
+//! entry   0:1   kind: 1 batches, 2 extent, 3 log start, 4 dropped partition
 //!         1:3   0
 //!         4:4   length of the body, which follows the 48 bytes of this header
 //!         8:16  topic id
 //!        24:4   partition
 //!        28:4   batches: how many bytes of the body precede `position`; else 0
-//!        32:8   batches: base offset of the segment; log start: the offset; else 0
-//!        40:8   batches: position in the segment of the first batch; else 0
+//!        32:8   batches and extent: base offset of the segment; log start: the offset; else 0
+//!        40:8   batches and extent: position in the segment of the first batch; else 0
 //!        48:    body: whole batches as they stand in the segment
+//!
+//! body of an extent: a run of batches, most of which went straight to the segment
+//!
+//! segment |   block   |   block   |   block   |   block   |
+//!             ^ position                          ^ end of the run
+//!             [ head  |        the extent         | tail ]
+//!
+//!         0:4   number of batches
+//!         4:4   length of the head
+//!         8:8   length of the extent
+//!        16:    the header of each batch, 61 bytes, as stored
+//!          :    the head, up to the first block that the run fills
+//!          :    the tail, behind the last such block
 //! ```
+//!
+//! A group with extents is durable once they are in their segments too. The headers say what the
+//! extent holds without reading it, and, as each has its batch's checksum, whether it is there.
 //!
 //! All integers are little-endian, save those inside batches. The bytes before `position` are
 //! the start of the block that holds it: a block that holds a recovery point is rewritten by
@@ -45,6 +61,7 @@
 use bytes::BufMut;
 
 use crate::TopicId;
+use crate::batch::HEADER_LEN;
 use crate::wire::{Reader, WireError};
 
 /// First bytes of every group.
@@ -264,15 +281,34 @@ pub enum EntryBody<'a> {
         before: &'a [u8],
         batches: &'a [u8],
     },
+    /// Whole batches from `position` on, most of whose bytes are in the segment already.
+    Extent(Extent<'a>),
     /// The first offset that still exists moved up to this one.
     LogStart { offset: u64 },
     /// The partition was deleted with its topic.
     Dropped,
 }
 
+/// A run of batches that went straight to its segment, but for its two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent<'a> {
+    pub segment_base: u64,
+    /// Where the run begins.
+    pub position: u64,
+    /// The header of each batch, [`HEADER_LEN`] bytes each.
+    pub headers: &'a [u8],
+    /// The run's first bytes, which are not in the segment.
+    pub head: &'a [u8],
+    /// Bytes that are.
+    pub extent_len: u64,
+    /// The run's last bytes, which are not.
+    pub tail: &'a [u8],
+}
+
 const KIND_BATCHES: u8 = 1;
-/// Reserved: bytes that went straight to their segment.
-pub const KIND_EXTENT: u8 = 2;
+const KIND_EXTENT: u8 = 2;
+/// Bytes of an extent's body before the headers.
+pub const EXTENT_HEADER_LEN: usize = 16;
 const KIND_LOG_START: u8 = 3;
 const KIND_DROPPED: u8 = 4;
 
@@ -297,6 +333,7 @@ impl<'a> Entry<'a> {
             KIND_BATCHES => {
                 EntryBody::Batches { segment_base: base_or_offset, position, before, batches }
             }
+            KIND_EXTENT => EntryBody::Extent(Extent::decode(base_or_offset, position, body)?),
             KIND_LOG_START => EntryBody::LogStart { offset: base_or_offset },
             KIND_DROPPED => EntryBody::Dropped,
             _ => return Err(start.error("an entry of unknown kind")),
@@ -308,6 +345,7 @@ impl<'a> Entry<'a> {
     pub fn encoded_len(&self) -> usize {
         let body = match self.body {
             EntryBody::Batches { before, batches, .. } => before.len() + batches.len(),
+            EntryBody::Extent(extent) => extent.body_len(),
             EntryBody::LogStart { .. } | EntryBody::Dropped => 0,
         };
         ENTRY_HEADER_LEN + body
@@ -316,9 +354,18 @@ impl<'a> Entry<'a> {
     /// Appends the entry.
     pub fn encode(&self, out: &mut impl BufMut) {
         self.encode_header(out);
-        if let EntryBody::Batches { before, batches, .. } = self.body {
-            out.put_slice(before);
-            out.put_slice(batches);
+        match self.body {
+            EntryBody::Batches { before, batches, .. } => {
+                out.put_slice(before);
+                out.put_slice(batches);
+            }
+            EntryBody::Extent(extent) => {
+                put_extent_lens(out, extent.batches(), extent.head.len(), extent.extent_len);
+                for bytes in [extent.headers, extent.head, extent.tail] {
+                    out.put_slice(bytes);
+                }
+            }
+            EntryBody::LogStart { .. } | EntryBody::Dropped => {}
         }
     }
 
@@ -327,11 +374,58 @@ impl<'a> Entry<'a> {
             EntryBody::Batches { segment_base, position, before, batches } => {
                 (KIND_BATCHES, before.len(), before.len() + batches.len(), segment_base, position)
             }
+            EntryBody::Extent(e) => (KIND_EXTENT, 0, e.body_len(), e.segment_base, e.position),
             EntryBody::LogStart { offset } => (KIND_LOG_START, 0, 0, offset, 0),
             EntryBody::Dropped => (KIND_DROPPED, 0, 0, 0, 0),
         };
         put_entry_header(out, kind, self.key, [before_len, len], [base_or_offset, position]);
     }
+}
+
+impl<'a> Extent<'a> {
+    fn decode(segment_base: u64, position: u64, body: &'a [u8]) -> Result<Extent<'a>, WireError> {
+        let mut reader = Reader::new(body);
+        let (batches, head_len) = (reader.u32_le()? as usize, reader.u32_le()? as usize);
+        let extent_len = reader.u64_le()?;
+        let headers = reader.bytes(batches.saturating_mul(HEADER_LEN))?;
+        let head = reader.bytes(head_len)?;
+        let tail = reader.rest();
+        Ok(Extent { segment_base, position, headers, head, extent_len, tail })
+    }
+
+    /// Number of batches.
+    pub fn batches(&self) -> usize {
+        self.headers.len() / HEADER_LEN
+    }
+
+    /// Bytes of the whole run.
+    pub fn run_len(&self) -> u64 {
+        self.head.len() as u64 + self.extent_len + self.tail.len() as u64
+    }
+
+    fn body_len(&self) -> usize {
+        EXTENT_HEADER_LEN + self.headers.len() + self.head.len() + self.tail.len()
+    }
+}
+
+/// Appends the header of an extent entry whose body the caller appends behind it: `batches`
+/// headers, then `head_len` bytes, then the tail, `body_len` bytes together.
+pub fn put_extent_header(
+    out: &mut impl BufMut,
+    key: PartitionKey,
+    [segment_base, position]: [u64; 2],
+    [batches, head_len, body_len]: [usize; 3],
+    extent_len: u64,
+) {
+    let len = EXTENT_HEADER_LEN + body_len;
+    put_entry_header(out, KIND_EXTENT, key, [0, len], [segment_base, position]);
+    put_extent_lens(out, batches, head_len, extent_len);
+}
+
+fn put_extent_lens(out: &mut impl BufMut, batches: usize, head_len: usize, extent_len: u64) {
+    out.put_u32_le(batches as u32);
+    out.put_u32_le(head_len as u32);
+    out.put_u64_le(extent_len);
 }
 
 /// Appends the header of a batches entry whose body the caller appends: `before_len` bytes that
@@ -369,6 +463,34 @@ mod tests {
 
     fn key() -> PartitionKey {
         PartitionKey { topic_id: TopicId([7; 16]), partition: 3 }
+    }
+
+    #[test]
+    fn an_extent_round_trips_and_is_refused_when_cut() {
+        let headers = [3; 2 * HEADER_LEN];
+        let extent = Extent {
+            segment_base: 100,
+            position: 5000,
+            headers: &headers,
+            head: b"head",
+            extent_len: 8192,
+            tail: b"tail",
+        };
+        assert_eq!((extent.batches(), extent.run_len()), (2, 8200));
+        let entry = Entry { key: key(), body: EntryBody::Extent(extent) };
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        assert_eq!(bytes.len(), entry.encoded_len());
+        let mut parts = Vec::new();
+        let body_len = headers.len() + 8;
+        put_extent_header(&mut parts, key(), [100, 5000], [2, 4, body_len], 8192);
+        parts.extend_from_slice(&headers);
+        parts.extend_from_slice(b"headtail");
+        assert_eq!(parts, bytes);
+        assert_eq!(Entry::decode(&mut Reader::new(&bytes)), Ok(entry));
+        // A body too short for its headers.
+        bytes[4] = 100;
+        assert!(Entry::decode(&mut Reader::new(&bytes)).is_err());
     }
 
     fn entries() -> [Entry<'static>; 3] {

@@ -17,7 +17,7 @@ use duramen_protocol::files::journal::{
 
 use super::super::names;
 use super::steps::{Steps, bytes, none_if_missing};
-use super::{Plan, RecoveryError, Replay, Run};
+use super::{Plan, RecoveryError, Replay, Run, Skipped, extents};
 use crate::io::{Block, Op, Output, WaitDisk};
 
 /// One core's files.
@@ -143,7 +143,8 @@ fn block(output: Output) -> Block {
 }
 
 /// Sorts all entries that count by partition.
-pub fn replays<'j>(
+pub fn replays<'j, D: WaitDisk>(
+    steps: &mut Steps<'_, D>,
     cores: &'j [CoreFiles],
     plan: &Plan<'_>,
     catalog: &CatalogFile,
@@ -156,7 +157,13 @@ pub fn replays<'j>(
             let replay = Replay { record: record.clone(), runs: Vec::new(), log_start };
             by_partition.insert(record.key, replay);
         }
-        let walk = core.walk(plan)?;
+        let mut walk = core.walk(plan)?;
+        let last = walk.entries.last().map_or(0, |(at, _)| at.sequence);
+        // It counts only if its extents are there; those of a group before it were acknowledged.
+        let in_last = walk.entries.iter().filter(|(at, _)| at.sequence == last);
+        if !extents::hold(steps, plan, catalog, in_last.map(|(_, entry)| entry))? {
+            walk.entries.retain(|(at, _)| at.sequence != last);
+        }
         let mut sorter = Sorter { by_partition: &mut by_partition, catalog, ends: BTreeMap::new() };
         for (at, entry) in &walk.entries {
             let place =
@@ -305,27 +312,47 @@ impl<'j> Sorter<'_, 'j> {
             EntryBody::Dropped => {}
             EntryBody::LogStart { offset } => replay.log_start = replay.log_start.max(offset),
             EntryBody::Batches { segment_base: base, position, before, batches } => {
-                let run = Run { base, position, before, bytes: batches };
-                let record = &replay.record;
-                let start = Some((record.segment_base, record.position));
-                let end = self.ends.entry(entry.key).or_insert(start);
-                let follows = end.is_some_and(|(b, p)| {
-                    if b == base { p == position } else { b < base && position == 0 }
-                });
-                if follows {
-                    *end = Some((base, position + batches.len() as u64));
-                    replay.runs.push(run);
-                } else if is_damaged {
-                    *end = None;
-                    replay.note_loss(&run, &topic.name, losses);
-                } else {
-                    let reason = format!(
-                        "an entry for {}-{} at {base}/{position} does not follow {end:?}",
-                        topic.name, entry.key.partition
-                    );
-                    return Err(RecoveryError::Damage { place: place.to_owned(), reason });
-                }
+                let run = Run { base, position, before, bytes: batches, extent: None };
+                self.add_run(entry.key, run, &topic.name, place, is_damaged, losses)?;
             }
+            EntryBody::Extent(e) => {
+                let extent = Some(Skipped { len: e.extent_len, headers: e.headers, tail: e.tail });
+                let (base, position) = (e.segment_base, e.position);
+                let run = Run { base, position, before: &[], bytes: e.head, extent };
+                self.add_run(entry.key, run, &topic.name, place, is_damaged, losses)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_run(
+        &mut self,
+        key: PartitionKey,
+        run: Run<'j>,
+        topic: &str,
+        place: &str,
+        is_damaged: bool,
+        losses: &mut Vec<Loss>,
+    ) -> Result<(), RecoveryError> {
+        let replay = self.by_partition.entry(key).or_insert_with(|| Replay::new(key));
+        let record = &replay.record;
+        let start = Some((record.segment_base, record.position));
+        let end = self.ends.entry(key).or_insert(start);
+        let follows = end.is_some_and(|(b, p)| {
+            if b == run.base { p == run.position } else { b < run.base && run.position == 0 }
+        });
+        if follows {
+            *end = Some((run.base, run.end()));
+            replay.runs.push(run);
+        } else if is_damaged {
+            *end = None;
+            replay.note_loss(&run, topic, losses);
+        } else {
+            let reason = format!(
+                "an entry for {topic}-{} at {}/{} does not follow {end:?}",
+                key.partition, run.base, run.position
+            );
+            return Err(RecoveryError::Damage { place: place.to_owned(), reason });
         }
         Ok(())
     }

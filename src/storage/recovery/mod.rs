@@ -17,6 +17,7 @@
 //! says that it had been acknowledged: then the start is refused, with the place, until the
 //! operator accepts the loss. Rot in the very last group can't be told from a tear.
 
+mod extents;
 mod folders;
 mod journals;
 mod replay;
@@ -116,7 +117,7 @@ pub fn recover<D: WaitDisk>(disk: &mut D, plan: &Plan<'_>) -> Result<Recovered, 
     session::make_folders(&mut steps, &plan.layout)?;
     let catalog = session::read_catalog(&mut steps, plan)?;
     let cores = journals::read_session(&mut steps, plan, &catalog)?;
-    let replays = journals::replays(&cores, plan, &catalog)?;
+    let replays = journals::replays(&mut steps, &cores, plan, &catalog)?;
     let losses = replays.losses;
     let found = folders::look(&mut steps, plan, &catalog, &mut notes)?;
     let replayed =
@@ -161,5 +162,17 @@ struct Run<'j> {
     position: u64,
     /// The bytes of the block that `position` lies in, up to it.
     before: &'j [u8],
+    /// Those that the journal has; the first ones of a run with an extent.
     bytes: &'j [u8],
+    extent: Option<Skipped<'j>>,
+}
+
+/// What went straight to the segment, behind [`Run::bytes`].
+#[derive(Clone, Copy, Debug)]
+struct Skipped<'j> {
+    len: u64,
+    /// The headers of all batches of the run.
+    headers: &'j [u8],
+    /// The last bytes of the run, which the journal has.
+    tail: &'j [u8],
 }

@@ -8,10 +8,11 @@
 //! are brought up to date from the headers of the batches that were written.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use duramen_protocol::batch::BatchHeader;
+use duramen_protocol::batch::{BatchHeader, HEADER_LEN};
 use duramen_protocol::files::catalog::{CatalogFile, TopicRecord};
 use duramen_protocol::files::index_builder::IndexBuilder;
 use duramen_protocol::files::journal::PartitionKey;
@@ -19,7 +20,7 @@ use duramen_protocol::files::segment::SegmentFile;
 
 use super::super::log::{self, Log};
 use super::super::producers::Producers;
-use super::super::segment::{Phase, Segment, SegmentIndex};
+use super::super::segment::{Naming, Phase, Segment, SegmentIndex};
 use super::super::tail::BatchPlace;
 use super::journals::empty_record;
 use super::rewrite::{self, Rewrite};
@@ -61,7 +62,8 @@ pub fn run<D: WaitDisk>(
             });
             let Some(folder) = folders.get(&key) else { continue };
             check_recovery_point(&replay, folder)?;
-            bytes += replay.runs.iter().map(|r| r.bytes.len() as u64).sum::<u64>();
+            check_extents(&replay, folder)?;
+            bytes += replay.runs.iter().map(Run::replayed_bytes).sum::<u64>();
             removals.extend(replay.removals(folder));
             if !canary!(TrustPastRecoveryPoint, replay.seems_there(folder)) {
                 rewrites.extend(replay.rewrites(folder, plan.accept_loss, || steps.new_file()));
@@ -115,11 +117,33 @@ fn check_recovery_point(replay: &Replay<'_>, folder: &Folder) -> Result<(), Reco
     }
 }
 
+/// What went straight to a segment and was acknowledged must be there.
+fn check_extents(replay: &Replay<'_>, folder: &Folder) -> Result<(), RecoveryError> {
+    for run in &replay.runs {
+        let Some(range) = run.extent_range().filter(|_| !replay.is_gone(folder, run.base)) else {
+            continue;
+        };
+        let len = folder.segments.get(&run.base).copied().unwrap_or(0);
+        if len < range.end && range.end > range.start {
+            let path = folder.path.join(SegmentFile::Log.name(run.base as i64));
+            let reason = format!("{len} bytes long, but the journal has it to {}", range.end);
+            return Err(RecoveryError::damage(&path, reason));
+        }
+    }
+    Ok(())
+}
+
 impl<'j> Replay<'j> {
     /// The last segment, and its length, once all is written.
     fn end(&self) -> (u64, u64) {
         let last = self.runs.last().map(|r| (r.base, r.end()));
         last.unwrap_or((self.record.segment_base, self.record.position))
+    }
+
+    /// Whether retention has removed a segment that the journal still names.
+    fn is_gone(&self, folder: &Folder, base: u64) -> bool {
+        let next = self.runs.iter().map(|r| r.base).find(|&b| b > base);
+        next.is_some_and(|next| next <= self.log_start) && !folder.segments.contains_key(&base)
     }
 
     /// Whether the files are long enough to hold everything already; no evidence of anything.
@@ -171,6 +195,9 @@ impl<'j> Replay<'j> {
         }
         let mut rewrites = Vec::new();
         for (base, runs) in by_base {
+            if self.is_gone(folder, base) {
+                continue;
+            }
             let end = runs.last().map_or(self.record.position, Run::end);
             let is_longer = folder.segments.get(&base).is_some_and(|&len| len > end);
             let must_cut = after_loss || base != newest;
@@ -213,19 +240,33 @@ fn store_all<D: WaitDisk>(
 impl<'j> Run<'j> {
     /// Position behind its last byte.
     pub fn end(&self) -> u64 {
-        self.position + self.bytes.len() as u64
+        let skipped = self.extent.map_or(0, |e| e.len + e.tail.len() as u64);
+        self.position + self.bytes.len() as u64 + skipped
+    }
+
+    /// Where bytes stand that only the segment has.
+    pub fn extent_range(&self) -> Option<Range<u64>> {
+        let start = self.position + self.bytes.len() as u64;
+        self.extent.map(|e| start..start + e.len)
+    }
+
+    fn replayed_bytes(&self) -> u64 {
+        (self.bytes.len() + self.extent.map_or(0, |e| e.tail.len())) as u64
     }
 
     /// The headers of its batches, each with its position in the segment. The journal's checksum
     /// has been checked; what doesn't parse ends it.
     pub fn headers(&self) -> impl Iterator<Item = (u64, BatchHeader)> + use<'j> {
-        let (bytes, start) = (self.bytes, self.position);
-        let mut at = 0;
+        // Of a run with an extent they stand side by side in the journal.
+        let listed = self.extent.map(|e| e.headers);
+        let bytes = listed.unwrap_or(self.bytes);
+        let (mut position, mut at) = (self.position, 0);
         std::iter::from_fn(move || {
             let header = BatchHeader::parse(bytes.get(at..)?).ok()?;
-            let position = start + at as u64;
-            at += header.size_in_bytes();
-            Some((position, header))
+            let here = position;
+            at += if listed.is_some() { HEADER_LEN } else { header.size_in_bytes() };
+            position += header.size_in_bytes() as u64;
+            Some((here, header))
         })
     }
 }
@@ -257,6 +298,7 @@ fn build_log(
     while log.segments.len() > 1 && covered(0, &log) && log.segments[0].end == 0 {
         log.segments.pop_front();
     }
+    log.segments.retain(|s| !replay.is_gone(folder, s.base));
     let (base, end) = replay.end();
     let last = log.active_mut();
     last.phase = Phase::Active;
@@ -322,8 +364,12 @@ fn apply_run(log: &mut Log, run: &Run<'_>, config: &TopicConfig, now_ms: i64) {
         });
     }
     let segment = log.active_mut();
+    segment.naming = Naming::Durable;
     let end = run.end();
-    segment.trusted.add(run.position..end);
+    // An extent was not looked at: its readers check it.
+    if run.extent.is_none() {
+        segment.trusted.add(run.position..end);
+    }
     (segment.end, segment.grouped, segment.durable) = (end, end, end);
     (segment.materialised, segment.reserved) = (end, end);
 }

@@ -34,14 +34,20 @@ enum Step<'j> {
     Done,
 }
 
-/// Whole blocks from the start of the first run's block to the end of the last run, the last one
-/// filled with zeroes.
-struct Writer<'j> {
+/// Bytes that follow each other in the file, written in whole blocks from the start of the first
+/// one's block on, the last block filled with zeroes. Between two spans lies an extent, which is
+/// in the file already.
+struct Span<'j> {
     at: u64,
-    /// What precedes the first run in its block.
+    /// What precedes the first byte in its block.
     head: Vec<u8>,
-    /// What is left to be written, the next run last.
+    /// What is left to be written, the next piece last.
     rest: Vec<&'j [u8]>,
+}
+
+/// The spans of a file, the next one last.
+struct Writer<'j> {
+    spans: Vec<Span<'j>>,
 }
 
 impl<'j> Rewrite<'j> {
@@ -115,17 +121,43 @@ impl<'j> Rewrite<'j> {
 }
 
 impl<'j> Writer<'j> {
+    /// For `runs`, which follow each other; `head` are the bytes before the first one in its
+    /// block.
     fn new(runs: &[Run<'j>], head: Vec<u8>) -> Writer<'j> {
         let at = runs.first().map_or(0, |run| run.position - head.len() as u64);
-        Writer { at, head, rest: runs.iter().map(|run| run.bytes).rev().collect() }
+        let mut spans = vec![Span { at, head, rest: Vec::new() }];
+        for run in runs {
+            if let Some(span) = spans.last_mut() {
+                span.rest.push(run.bytes);
+            }
+            if let (Some(extent), Some(range)) = (run.extent, run.extent_range()) {
+                spans.push(Span { at: range.end, head: Vec::new(), rest: vec![extent.tail] });
+            }
+        }
+        spans.iter_mut().for_each(|span| span.rest.reverse());
+        spans.reverse();
+        Writer { spans }
     }
 
     /// The next blocks and where they go.
     fn next(&mut self, block_bytes: u64) -> Option<(u64, Block)> {
-        let left = self.head.len() + self.rest.iter().map(|b| b.len()).sum::<usize>();
+        loop {
+            let span = self.spans.last_mut()?;
+            match span.next(block_bytes) {
+                Some(next) => return Some(next),
+                None => drop(self.spans.pop()),
+            }
+        }
+    }
+}
+
+impl Span<'_> {
+    fn next(&mut self, block_bytes: u64) -> Option<(u64, Block)> {
+        let left = self.rest.iter().map(|b| b.len()).sum::<usize>();
         if left == 0 {
             return None;
         }
+        let left = self.head.len() + left;
         let most = limits::MATERIALISE_WRITE_BYTES as usize;
         let mut block = Block::new(left.min(most).next_multiple_of(block_bytes as usize));
         block.append(&std::mem::take(&mut self.head));

@@ -27,6 +27,12 @@ pub enum Canary {
     ReplayStale,
     /// Take bytes past the recovery point for what the journal would bring.
     TrustPastRecoveryPoint,
+    /// Acknowledge a group when one of its writes is done, be it the journal's or an extent's.
+    AcknowledgeBeforeExtents,
+    /// Let runs skip the journal to files whose name may get lost.
+    ExtentUnnamed,
+    /// Take an extent of the last group for granted.
+    TrustExtents,
 }
 
 thread_local! {

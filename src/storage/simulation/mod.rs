@@ -66,7 +66,7 @@ fn every_canary_is_caught() {
     // Each with a seed that is known to notice it, for speed; others are tried behind it.
     let canaries = [
         (Canary::AcknowledgeBeforeWrite, 4),
-        (Canary::FreeBeforeCheckpoint, 378),
+        (Canary::FreeBeforeCheckpoint, 9),
         (Canary::SnapshotEarly, 9),
         (Canary::ServePastDurable, 0),
         (Canary::SkipFlush, 0),
@@ -74,6 +74,9 @@ fn every_canary_is_caught() {
         (Canary::NoPrefix, 30),
         (Canary::ReplayStale, 0),
         (Canary::TrustPastRecoveryPoint, 0),
+        (Canary::AcknowledgeBeforeExtents, 162),
+        (Canary::ExtentUnnamed, 25),
+        (Canary::TrustExtents, 162),
     ];
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));

@@ -59,6 +59,7 @@ impl World {
         let mut config =
             StoreConfig::for_tests(self.layout.clone(), self.epoch, self.journal_file_bytes);
         config.retention_check_ms = 50;
+        config.extent_bytes_min = self.extent_bytes_min;
         let logs = recovered.logs.into_iter().flatten().collect();
         disk.halt_at(u64::MAX);
         let mut store = Store::open(disk, config, logs, self.now);

@@ -26,6 +26,8 @@ pub struct World {
     pub store: Option<Store<Fake>>,
     pub layout: Layout,
     pub journal_file_bytes: u64,
+    /// From which size on runs skip the journal; in some worlds none does.
+    pub extent_bytes_min: u64,
     pub config: Arc<TopicConfig>,
     pub partitions: Vec<Partition>,
     pub logs: Vec<LogId>,
@@ -58,6 +60,7 @@ impl World {
         World {
             layout: Layout::new("data"),
             journal_file_bytes: [64 << 10, 128 << 10, 256 << 10][rng.usize(0..3)],
+            extent_bytes_min: [8 << 10, 32 << 10, u64::MAX][rng.usize(0..3)],
             config: Arc::new(config),
             partitions: vec![Partition::default(); count],
             logs: Vec::new(),

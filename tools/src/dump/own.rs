@@ -6,10 +6,10 @@
 use std::io;
 use std::path::Path;
 
-use duramen_protocol::batch::{BatchView, batches};
+use duramen_protocol::batch::{BatchHeader, BatchView, HEADER_LEN, batches};
 use duramen_protocol::files::catalog::CatalogFile;
 use duramen_protocol::files::checkpoint::{Checkpoint, PartitionRecord, ProducerRecord};
-use duramen_protocol::files::journal::{Entry, EntryBody, Group, GroupHeader};
+use duramen_protocol::files::journal::{Entry, EntryBody, Extent, Group, GroupHeader};
 
 use super::entries::WHOLE_BYTES_MAX;
 use super::{Dump, FileItem};
@@ -111,11 +111,42 @@ impl Dump<'_> {
                 )?;
                 self.entry_batches(file, position, batches)
             }
+            EntryBody::Extent(extent) => {
+                self.row(
+                    "extent",
+                    &[
+                        topic_id,
+                        partition,
+                        ("segment_base", extent.segment_base.into()),
+                        ("position", extent.position.into()),
+                        ("batches", (extent.batches() as u64).into()),
+                        ("head_len", (extent.head.len() as u64).into()),
+                        ("extent_len", extent.extent_len.into()),
+                        ("tail_len", (extent.tail.len() as u64).into()),
+                    ],
+                )?;
+                self.extent_batches(file, &extent)
+            }
             EntryBody::LogStart { offset } => {
                 self.row("log_start", &[topic_id, partition, ("offset", offset.into())])
             }
             EntryBody::Dropped => self.row("dropped", &[topic_id, partition]),
         }
+    }
+
+    /// The batches of an extent, of which the journal has no more than the headers.
+    fn extent_batches(&mut self, file: &FileItem<'_>, extent: &Extent<'_>) -> io::Result<()> {
+        let mut position = extent.position;
+        for bytes in extent.headers.chunks_exact(HEADER_LEN) {
+            let Ok(header) = BatchHeader::parse(bytes) else {
+                let reason = "an extent's batch header".to_owned();
+                let (length, kind) = (HEADER_LEN as u64, BadKind::Damaged);
+                return self.bad(file, &Bad { position, length, offset: None, kind, reason });
+            };
+            self.batch(file, &Batch { position, header, view: None, fault: None })?;
+            position += header.size_in_bytes() as u64;
+        }
+        Ok(())
     }
 
     /// The batches of an entry; their positions are those in the segment.

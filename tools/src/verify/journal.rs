@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use duramen_protocol::batch::batches;
+use duramen_protocol::batch::{BatchHeader, HEADER_LEN, batches};
 use duramen_protocol::files::checkpoint::JournalStart;
 use duramen_protocol::files::journal::{
     EntryBody, GROUP_HEADER_LEN, Group, GroupHeader, PartitionKey,
@@ -135,6 +135,14 @@ fn check_entries(path: &Path, position: u64, group: &Group<'_>, walked: &mut Wal
                     walked.batches += 1;
                     if let Err(error) = batch {
                         walked.found(path, position, true, format!("an entry's batch: {error}"));
+                    }
+                }
+            }
+            EntryBody::Extent(extent) => {
+                for header in extent.headers.chunks_exact(HEADER_LEN) {
+                    walked.batches += 1;
+                    if let Err(error) = BatchHeader::parse(header) {
+                        walked.found(path, position, true, format!("an extent's batch: {error}"));
                     }
                 }
             }
