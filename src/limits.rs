@@ -154,7 +154,7 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 255;
 pub const GROUP_NAME_BYTES_MAX: usize = 255;
 /// Length of a committed offset's metadata, as in Kafka.
 pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
-/// Bytes of the offsets that one commit may carry; they are one batch.
+/// Bytes of the offsets that one commit may carry, and of one group's record; they are one batch.
 pub const OFFSET_COMMIT_BYTES_MAX: u64 = 1_000_000;
 /// Bytes of all offsets in one partition of `__consumer_offsets`, all of which are in memory.
 pub const OFFSET_TABLE_BYTES_MAX: u64 = 16 << 20;
@@ -162,12 +162,22 @@ pub const OFFSET_TABLE_BYTES_MAX: u64 = 16 << 20;
 pub const OFFSET_LOG_BYTES_MIN: u64 = 1 << 20;
 /// Bytes of one batch of a snapshot, unless a single record is larger.
 pub const OFFSET_SNAPSHOT_BATCH_BYTES: u64 = 256 << 10;
-/// Commits that wait to be appended to one such partition.
+/// Changes that wait to be appended to one such partition.
 pub const OFFSET_COMMITS_QUEUED: usize = 1024;
 /// How often offsets are swept.
 pub const OFFSET_SWEEP_MS: u64 = 600_000;
 /// Committed offsets that one step of a sweep looks at.
 pub const OFFSET_SWEEP_ENTRIES: usize = 1024;
+
+/// Members that one group may have; `group.max.size` can only lower it.
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+/// What one member brings: its protocols with their bytes.
+pub const GROUP_MEMBER_BYTES_MAX: usize = 256 << 10;
+/// Memory of all groups in one partition of `__consumer_offsets`.
+pub const GROUPS_BYTES_MAX: usize = 16 << 20;
+/// How long a member that joins for the first time may wait for its answer: it can't send
+/// heartbeats yet, and may be gone. As in Kafka.
+pub const GROUP_NEW_MEMBER_MS: u64 = 300_000;
 
 /// Largest `max.message.bytes` for an arena and journal files of these sizes: a quarter of the
 /// arena, half of a journal file, less what entry and group add.

@@ -9,8 +9,10 @@
 //! - [`placement`]: which core owns a partition, which internal partition a consumer's offsets.
 //! - [`producer_ids`]: handing out the ids of a lease.
 //! - [`offsets`]: the positions of named consumers.
+//! - [`groups`]: who is in a consumer group, and in which generation.
 
 pub mod catalog;
+pub mod groups;
 pub mod offsets;
 pub mod placement;
 pub mod producer_ids;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
+use super::groups::GroupSettings;
 use crate::io::IoChoice;
 use crate::limits;
 
@@ -52,6 +53,8 @@ pub struct ServerConfig {
     pub retention_check_ms: u64,
     /// A producer that was not heard of for so long is forgotten.
     pub producer_expiration_ms: i64,
+    /// What holds for consumer groups.
+    pub groups: GroupSettings,
 }
 
 /// Which ports Kafka clients are shown.
@@ -71,6 +74,9 @@ pub struct Advertised {
     /// The first core's port; the port it listens on if not given.
     pub port: Option<u16>,
 }
+
+/// The longest time that Kafka's clients can say, in ms.
+const MS_MAX: u64 = i32::MAX as u64;
 
 /// One row of the table.
 pub struct ServerKnob {
@@ -115,6 +121,33 @@ pub const KNOBS: &[ServerKnob] = &[
         default: "./duramen-data",
         help: "the data directory, made when it is not there",
         set: |c, v| path(v).map(|path| c.data = path),
+    },
+    ServerKnob {
+        name: "group.initial.rebalance.delay.ms",
+        default: "3000",
+        help: "how long a consumer group that was empty waits for more members",
+        set: |c, v| integer(v, 0, 600_000).map(|n| c.groups.initial_rebalance_delay_ms = n),
+    },
+    ServerKnob {
+        name: "group.max.session.timeout.ms",
+        default: "1800000",
+        help: "the longest session timeout that a group's member may ask for",
+        set: |c, v| integer(v, 1, MS_MAX).map(|n| c.groups.session_timeout_ms_max = n),
+    },
+    ServerKnob {
+        name: "group.max.size",
+        default: "10000",
+        help: "members that a consumer group may have",
+        set: |c, v| {
+            let most = limits::GROUP_MEMBERS_MAX as u64;
+            integer(v, 1, most).map(|n| c.groups.members_max = n as usize)
+        },
+    },
+    ServerKnob {
+        name: "group.min.session.timeout.ms",
+        default: "6000",
+        help: "the shortest session timeout that a group's member may ask for",
+        set: |c, v| integer(v, 1, MS_MAX).map(|n| c.groups.session_timeout_ms_min = n),
     },
     ServerKnob {
         name: "io",
@@ -165,6 +198,15 @@ pub const KNOBS: &[ServerKnob] = &[
         set: |c, v| {
             let most = u64::from(limits::TOPIC_PARTITIONS_MAX);
             integer(v, 1, most).map(|n| c.default_partitions = n as u32)
+        },
+    },
+    ServerKnob {
+        name: "offsets.retention.minutes",
+        default: "10080",
+        help: "committed offsets are kept for so long while nobody reads on from them",
+        set: |c, v| {
+            let ms = |minutes: u64| minutes as i64 * 60_000;
+            integer(v, 1, i32::MAX as u64).map(|n| c.groups.offsets_retention_ms = ms(n))
         },
     },
     ServerKnob {
@@ -241,6 +283,7 @@ impl Default for ServerConfig {
             journal_file_bytes: limits::JOURNAL_FILE_BYTES,
             retention_check_ms: 300_000,
             producer_expiration_ms: 86_400_000,
+            groups: GroupSettings::default(),
         }
     }
 }

@@ -28,7 +28,8 @@
 //! the socket is full, the connection's own task goes on.
 
 pub mod calls;
-pub mod client;
+mod client;
+pub mod coordinators;
 pub mod inbound;
 pub mod kafka;
 pub mod listener;

@@ -99,14 +99,21 @@ impl KafkaListeners {
 /// What Kafka's tools are shown of a broker where it isn't as Kafka's would be by default.
 fn broker_configs(config: &ServerConfig) -> Vec<(&'static str, String)> {
     let offsets_partitions = CONSUMER_OFFSETS_PARTITIONS.to_string();
+    let groups = &config.groups;
+    let retention_minutes = groups.offsets_retention_ms / 60_000;
     vec![
         ("auto.create.topics.enable", config.auto_create_topics.to_string()),
+        ("group.initial.rebalance.delay.ms", groups.initial_rebalance_delay_ms.to_string()),
+        ("group.max.session.timeout.ms", groups.session_timeout_ms_max.to_string()),
+        ("group.max.size", groups.members_max.to_string()),
+        ("group.min.session.timeout.ms", groups.session_timeout_ms_min.to_string()),
         // Each append is on stable storage before it is answered.
         ("log.flush.interval.messages", "1".to_owned()),
         // Nothing is compacted.
         ("log.cleaner.enable", "false".to_owned()),
         ("log.retention.check.interval.ms", config.retention_check_ms.to_string()),
         ("num.partitions", config.default_partitions.to_string()),
+        ("offsets.retention.minutes", retention_minutes.to_string()),
         ("offsets.topic.num.partitions", offsets_partitions),
         ("offsets.topic.replication.factor", "1".to_owned()),
         ("process.roles", "broker,controller".to_owned()),

@@ -209,6 +209,7 @@ impl Launch<'_> {
                 engine: self.chosen.engine,
                 setup: self.probe.setup(self.config.no_sync, Arc::new(|| ())),
                 store: self.store(u32::from(core), catalog.start_epoch()),
+                groups: self.config.groups,
                 logs,
                 catalog: catalog.clone(),
                 facts: self.facts(&catalog),

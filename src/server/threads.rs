@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::broker::catalog::Catalog;
+use crate::config::groups::GroupSettings;
 use crate::io::blocking::Blocking;
 use crate::io::uring::{self, Uring};
 use crate::io::{Descriptors, Disk, Engine, Now, Setup, pin_current_thread};
@@ -34,6 +35,8 @@ pub struct Seed {
     pub setup: Setup,
     /// Its store.
     pub store: StoreConfig,
+    /// What holds for the groups that it coordinates.
+    pub groups: GroupSettings,
     /// Its partitions, as recovery left them.
     pub logs: Vec<RecoveredLog>,
     /// The topics.
@@ -140,10 +143,12 @@ async fn serve<D: Disk + Descriptors + 'static>(
     wake: Arc<Notify>,
     ready: oneshot::Sender<Result<(), String>>,
 ) -> Result<(), String> {
-    let Seed { core, store, logs, catalog, facts, mailboxes, mailbox, kafka, first, .. } = seed;
+    let Seed {
+        core, store, groups, logs, catalog, facts, mailboxes, mailbox, kafka, first, ..
+    } = seed;
     let cores = mailboxes.cores() as u32;
     let store = Store::open(disk, store, logs, Now::read());
-    let shard = Shard::new(store, u32::from(core), cores, catalog.clone());
+    let shard = Shard::new(store, u32::from(core), cores, catalog.clone(), groups);
     let local = Rc::new(Local::new(core, mailboxes, facts, catalog, wake.clone()));
     if let Some(First { listener, keeper, orders }) = first {
         let listener = to_tokio(listener)?;

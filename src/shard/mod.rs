@@ -22,6 +22,7 @@
 //! | [`read_many`] | reads of many partitions | bytes of any of them, or their deadline |
 //! | [`subscriptions`] | pushes | durable bytes, credit, or room at their client |
 //! | `offsets` | commits of consumers' positions | their offset being durable |
+//! | [`groups`] | members that join or sync | the others of their group |
 //! | [`lookups`] | searches by time, deletions of records | the disk |
 //!
 //! Invariants:
@@ -37,6 +38,7 @@ pub mod clients;
 pub mod counters;
 pub mod error;
 pub mod fetch;
+pub mod groups;
 mod logs;
 pub mod lookups;
 mod offsets;
@@ -49,6 +51,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::broker::catalog::Catalog;
+use crate::config::groups::GroupSettings;
 use crate::io::{Disk, DiskError, Now};
 use crate::limits;
 use crate::storage::{Event, LogId, Piece, ReadId, Store};
@@ -103,7 +106,14 @@ enum Reader {
 
 impl<D: Disk> Shard<D> {
     /// The shard of core `core`, of `cores`, over `store`, with the partitions that `catalog` says.
-    pub fn new(store: Store<D>, core: u32, cores: u32, catalog: Arc<Catalog>) -> Shard<D> {
+    /// The groups among them go by `groups`.
+    pub fn new(
+        store: Store<D>,
+        core: u32,
+        cores: u32,
+        catalog: Arc<Catalog>,
+        groups: GroupSettings,
+    ) -> Shard<D> {
         let mut shard = Shard {
             store,
             logs: Logs::default(),
@@ -114,7 +124,7 @@ impl<D: Disk> Shard<D> {
             fetches: Fetches::default(),
             read_manys: ReadManys::default(),
             subscriptions: Subscriptions::default(),
-            offsets: OffsetLogs::default(),
+            offsets: OffsetLogs { settings: groups, ..OffsetLogs::default() },
             place: (core, cores),
             catalog: catalog.clone(),
             reading: HashMap::new(),
@@ -179,7 +189,7 @@ impl<D: Disk> Shard<D> {
                 Event::Found(id, result) => self.search_done(id, result),
                 Event::LogStart(log) => self.log_start_rose(log),
                 Event::Passed(key) => self.logs.passed.push(key),
-                Event::Failed => self.disk_failed(),
+                Event::Failed => self.disk_failed(now),
                 // Tried again in every tick.
                 Event::Progress => {}
             }
@@ -209,7 +219,9 @@ impl<D: Disk> Shard<D> {
                 let opened = self.open(&key, producer);
                 self.answer(ticket, opened);
             }
-            Ask::CommitOffsets { key, .. } | Ask::FetchOffsets { key, .. } => {
+            Ask::CommitOffsets { key, .. }
+            | Ask::FetchOffsets { key, .. }
+            | Ask::Group { key, .. } => {
                 self.ask_offsets(key, Request { ticket, ask }, now);
             }
             Ask::Status { key } => {
@@ -304,7 +316,7 @@ impl<D: Disk> Shard<D> {
     }
 
     /// The disk failed: nothing is acknowledged any more.
-    fn disk_failed(&mut self) {
+    fn disk_failed(&mut self, now: Now) {
         let reason = self.failure();
         let (perhaps, not) = (AskError::PerhapsPersisted(reason.clone()), AskError::Failed(reason));
         for log in self.logs.ids() {
@@ -313,7 +325,7 @@ impl<D: Disk> Shard<D> {
             self.fail_queued(log, &not);
         }
         self.waiting.clear();
-        self.fail_commits(&perhaps, &not);
+        self.fail_changes(&perhaps, &not, now);
     }
 
     /// Why the disk is not written to any more, if it is not.
@@ -333,11 +345,12 @@ impl<D: Disk> Shard<D> {
         self.end_subscriptions(|_| true, &AskError::ShuttingDown);
         self.fetches.all_are_due();
         self.read_manys.all_are_due();
+        self.refuse_group_calls();
     }
 
-    /// Whether an append or a commit is not answered yet.
+    /// Whether an append or a change of offsets or groups is not durable yet.
     fn is_busy(&self) -> bool {
-        self.logs.any_append() || self.offsets.any_commit()
+        self.logs.any_append() || self.offsets.any_change()
     }
 
     /// Lets the store stop, once everything that was accepted is answered. Whether it has.

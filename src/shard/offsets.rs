@@ -1,30 +1,35 @@
-//! The positions of named consumers: the partitions of `__consumer_offsets` that are this core's.
+//! The partitions of `__consumer_offsets` that are this core's: the positions of named consumers,
+//! and the groups of which this core is the coordinator ([`super::groups`]).
 //!
 //! ```text
 //!              read from the log's start                 durable
 //! log found ──────────────────────────────> table ready ─────────> commits answered, offsets shown
 //!                                            │  ^
-//!                          commit, snapshot, │  │ advance, each tick
+//!                          change, snapshot, │  │ advance, each tick
 //!                          sweep             v  │
 //!                                           plan ──> appended as one batch
 //! ```
 //! What an [`OffsetTable`] decides is appended like any batch and counts once it is durable. One
-//! plan is staged after the other; a commit that the store can't take yet waits in the queue, a
+//! plan is staged after the other; a change that the store can't take yet waits in the queue, a
 //! snapshot or a step of a sweep is simply made again in a later tick. While its table is being
 //! loaded, questions wait, and are then asked again.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use duramen_protocol::batch::{BatchHeader, BatchView};
+use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::files::journal::PartitionKey;
 
 use crate::broker::catalog::Catalog;
-use crate::broker::offsets::{CommitOffset, OFFSETS_RETENTION_MS, OffsetTable, Plan};
+use crate::broker::groups::{Coordinator, GroupRecord, Membership, StoreId};
+use crate::broker::offsets::{CommitOffset, OffsetKey, OffsetTable, Plan};
+use crate::config::groups::GroupSettings;
 use crate::io::{Disk, Now};
 use crate::limits;
 use crate::storage::{Data, From, LogId, Piece, Read, ReadError, Refusal};
 
 use super::error::AskError;
+use super::groups::{GroupAnswer, refused};
 use super::produce::refusal_error;
 use super::request::{Answer, Ask, Position, Request, Ticket};
 use super::{Reader, Shard};
@@ -32,17 +37,21 @@ use super::{Reader, Shard};
 /// The partitions of consumers' offsets on this core.
 #[derive(Default)]
 pub(super) struct OffsetLogs {
-    logs: BTreeMap<LogId, OffsetLog>,
+    pub logs: BTreeMap<LogId, OffsetLog>,
+    pub settings: GroupSettings,
 }
 
 /// One of them.
-struct OffsetLog {
-    table: OffsetTable,
+pub(super) struct OffsetLog {
+    pub table: OffsetTable,
+    pub coordinator: Coordinator<Ticket>,
     state: State,
-    /// Commits that are not appended yet.
-    queue: VecDeque<Commit>,
-    /// Commits that are appended: answered once the log is durable up to there.
-    acks: VecDeque<(u64, Ticket)>,
+    /// Changes that are not appended yet.
+    pub queue: VecDeque<Change>,
+    /// Who waits for what is appended: until the log is durable up to there.
+    waiting: VecDeque<(u64, Then)>,
+    /// The offset behind the last change that was appended.
+    appended_to: u64,
     /// Questions that came while the log was being read.
     early: Vec<Request>,
     next_sweep_us: u64,
@@ -55,16 +64,54 @@ enum State {
         rest: Vec<u8>,
         reading: bool,
     },
+    /// The table is there, its groups are not.
+    Read,
     Ready,
     /// The log can't be read or understood; the reason.
     Broken(String),
 }
 
-/// A consumer's commit.
-struct Commit {
-    ticket: Ticket,
-    group: String,
-    offsets: Vec<CommitOffset>,
+/// Something to append, and what comes after it.
+pub(super) enum Change {
+    Commit {
+        ticket: Ticket,
+        group: String,
+        offsets: Vec<CommitOffset>,
+    },
+    StoreGroup {
+        group: String,
+        record: GroupRecord,
+        id: StoreId,
+    },
+    /// In as many batches as it takes. Nobody waits for a group that has only expired.
+    DeleteGroup {
+        ticket: Option<Ticket>,
+        group: String,
+    },
+    DeleteOffsets {
+        ticket: Ticket,
+        group: String,
+        partitions: Vec<(String, u32)>,
+        answer: Answer,
+    },
+}
+
+/// What comes after a change.
+pub(super) enum Then {
+    Nothing,
+    Answer(Ticket, Answer),
+    /// The coordinator goes on.
+    Stored(String, StoreId),
+}
+
+/// What is to be done with the first change in the queue.
+enum Step {
+    Append {
+        plan: Plan,
+        is_last: bool,
+    },
+    /// Nothing is left of it to append.
+    Done,
 }
 
 impl OffsetLogs {
@@ -72,20 +119,85 @@ impl OffsetLogs {
     pub fn insert(&mut self, log: LogId, log_start: u64) {
         let from = From::Offset(log_start);
         let state = State::Loading { from, rest: Vec::new(), reading: false };
-        let (table, queue, acks, early) = Default::default();
-        let offsets = OffsetLog { table, state, queue, acks, early, next_sweep_us: 0 };
+        let offsets = OffsetLog {
+            table: OffsetTable::default(),
+            coordinator: Coordinator::new(self.settings),
+            state,
+            queue: VecDeque::new(),
+            waiting: VecDeque::new(),
+            appended_to: 0,
+            early: Vec::new(),
+            next_sweep_us: 0,
+        };
         self.logs.insert(log, offsets);
     }
 
-    /// Whether a commit is not answered yet.
-    pub fn any_commit(&self) -> bool {
+    /// Whether a change is not durable yet.
+    pub fn any_change(&self) -> bool {
         self.logs
             .values()
-            .any(|log| !log.queue.is_empty() || !log.acks.is_empty() || !log.early.is_empty())
+            .any(|log| !log.queue.is_empty() || !log.waiting.is_empty() || !log.early.is_empty())
     }
 }
 
 impl OffsetLog {
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, State::Ready)
+    }
+
+    /// Begins the coordinator with the groups that the log has.
+    fn load_groups(&mut self, now: Now) -> Result<(), String> {
+        for (group, record) in self.table.group_records().map_err(|error| error.to_string())? {
+            let record = GroupRecord::decode(record)
+                .map_err(|error| format!("the record of the group {group:?}: {error}"))?;
+            self.coordinator.load(&group, &record, now);
+        }
+        Ok(())
+    }
+
+    /// It can't be served.
+    fn break_down(&mut self, reason: String) {
+        eprintln!("duramen: consumers' groups and offsets can't be loaded: {reason}");
+        self.state = State::Broken(reason);
+    }
+
+    /// Whether offsets may be committed in this name.
+    fn check_commit(&mut self, member: &Membership, now: Now) -> Result<(), AskError> {
+        let checked = match self.coordinator.check_commit(member, now) {
+            Some(checked) => checked,
+            None if member.generation < 0 => Ok(()),
+            // Without a group there are no generations.
+            None => Err(ErrorCode::GROUP_ID_NOT_FOUND),
+        };
+        checked.map_err(|code| refused(code, code.text()))
+    }
+
+    /// What is to be done with the first change, if there is one.
+    fn first_step(&self, catalog: &Catalog, now: Now) -> Option<Result<Step, AskError>> {
+        let planned = match self.queue.front()? {
+            Change::Commit { group, offsets, .. } => {
+                self.table.commit(catalog, group, offsets.clone(), now)
+            }
+            Change::StoreGroup { group, record, .. } => self.table.store_group(group, record),
+            Change::DeleteGroup { group, .. } => Ok(self.table.delete_group(group)),
+            Change::DeleteOffsets { group, partitions, .. } => {
+                self.table.delete_offsets(group, partitions)
+            }
+        };
+        let is_last = !matches!(self.queue.front(), Some(Change::DeleteGroup { .. }));
+        let step = |plan: Option<Plan>| match plan {
+            Some(plan) => Step::Append { plan, is_last },
+            None => Step::Done,
+        };
+        Some(planned.map(step).map_err(AskError::Refused))
+    }
+
+    /// The first change is appended: whoever asked for it waits until it is durable.
+    fn first_is_appended(&mut self) {
+        let then = self.queue.pop_front().map_or(Then::Nothing, Change::then);
+        self.waiting.push_back((self.appended_to, then));
+    }
+
     /// A consumer's durable positions: in the partitions named, or all.
     fn positions(
         &self,
@@ -109,7 +221,7 @@ impl OffsetLog {
 }
 
 impl<D: Disk> Shard<D> {
-    /// Takes an [`Ask::CommitOffsets`] or an [`Ask::FetchOffsets`].
+    /// Takes an [`Ask::CommitOffsets`], an [`Ask::FetchOffsets`] or an [`Ask::Group`].
     pub(super) fn ask_offsets(&mut self, key: PartitionKey, request: Request, now: Now) {
         let ticket = request.ticket;
         let log = self.store.find(&key);
@@ -118,19 +230,28 @@ impl<D: Disk> Shard<D> {
             return self.answer(ticket, Err(AskError::NoPartition));
         };
         if offsets.queue.len() + offsets.early.len() >= limits::OFFSET_COMMITS_QUEUED {
-            let error = AskError::Overloaded("too many commits of offsets are waiting");
+            let error = AskError::Overloaded("too many changes of groups and offsets are waiting");
             return self.answer(ticket, Err(error));
         }
         match (&offsets.state, request.ask) {
-            (State::Loading { .. }, ask) => offsets.early.push(Request { ticket, ask }),
+            (State::Loading { .. } | State::Read, ask) => {
+                offsets.early.push(Request { ticket, ask })
+            }
             (State::Broken(reason), _) => {
                 let error = AskError::BrokenOffsets(reason.clone());
                 self.answer(ticket, Err(error));
             }
-            (State::Ready, Ask::CommitOffsets { group, offsets: wanted, .. }) => {
-                offsets.queue.push_back(Commit { ticket, group, offsets: wanted });
-                self.stage_commits(log, now);
+            (State::Ready, Ask::CommitOffsets { member, offsets: wanted, .. }) => {
+                match offsets.check_commit(&member, now) {
+                    Ok(()) => {
+                        let group = member.group;
+                        offsets.queue.push_back(Change::Commit { ticket, group, offsets: wanted });
+                        self.stage_changes(log, now);
+                    }
+                    Err(error) => self.answer(ticket, Err(error)),
+                }
             }
+            (State::Ready, Ask::Group { ask, .. }) => self.ask_group(log, ticket, *ask, now),
             (State::Ready, Ask::FetchOffsets { group, partitions, .. }) => {
                 let positions = offsets.positions(&self.catalog, &group, partitions.as_deref());
                 self.answer(ticket, Ok(Answer::Positions(positions)));
@@ -144,9 +265,11 @@ impl<D: Disk> Shard<D> {
         let logs: Vec<LogId> = self.offsets.logs.keys().copied().collect();
         for log in logs {
             self.load_offsets(log);
+            self.load_groups(log, now);
             self.ask_early(log, now);
-            self.stage_commits(log, now);
-            self.settle_offsets(log);
+            self.advance_groups(log, now);
+            self.stage_changes(log, now);
+            self.settle_offsets(log, now);
             self.compact_offsets(log, now);
         }
     }
@@ -183,11 +306,19 @@ impl<D: Disk> Shard<D> {
             Err(error) => Err(error.to_string()),
         };
         match loaded {
-            Ok(true) => offsets.state = State::Ready,
+            Ok(true) => offsets.state = State::Read,
             Ok(false) => {}
-            Err(reason) => {
-                eprintln!("duramen: consumers' offsets can't be loaded: {reason}");
-                offsets.state = State::Broken(reason);
+            Err(reason) => offsets.break_down(reason),
+        }
+    }
+
+    /// Begins with the groups of a log that was read.
+    fn load_groups(&mut self, log: LogId, now: Now) {
+        let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
+        if matches!(offsets.state, State::Read) {
+            offsets.state = State::Ready;
+            if let Err(reason) = offsets.load_groups(now) {
+                offsets.break_down(reason);
             }
         }
     }
@@ -195,69 +326,72 @@ impl<D: Disk> Shard<D> {
     /// Asks again what was asked while the log was being read.
     fn ask_early(&mut self, log: LogId, now: Now) {
         let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
-        if !matches!(offsets.state, State::Loading { .. }) {
+        if !matches!(offsets.state, State::Loading { .. } | State::Read) {
             for request in std::mem::take(&mut offsets.early) {
                 self.take(request, now);
             }
         }
     }
 
-    /// Appends the commits in the queue, as far as the store takes them.
-    fn stage_commits(&mut self, log: LogId, now: Now) {
+    /// Appends the changes in the queue, as far as the store takes them.
+    pub(super) fn stage_changes(&mut self, log: LogId, now: Now) {
         loop {
-            let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
-            let Some(Commit { ticket, group, offsets: wanted }) = offsets.queue.front() else {
-                return;
-            };
-            let (ticket, planned) =
-                (*ticket, offsets.table.commit(&self.catalog, group, wanted.clone(), now));
-            let answer = match planned {
-                Err(refusal) => Some(Err(AskError::Refused(refusal))),
-                // There is nothing to store.
-                Ok(None) => Some(Ok(Answer::Committed)),
-                Ok(Some(plan)) => match self.append_plan(log, plan, now) {
-                    Ok(end) => {
-                        if let Some(offsets) = self.offsets.logs.get_mut(&log) {
-                            offsets.acks.push_back((end, ticket));
-                        }
-                        None
-                    }
+            let Some(offsets) = self.offsets.logs.get(&log) else { return };
+            let Some(step) = offsets.first_step(&self.catalog, now) else { return };
+            let appended = match step {
+                Ok(Step::Append { plan, is_last }) => match self.append_plan(log, plan, now) {
+                    Ok(()) => Ok(is_last),
                     Err(Refusal::Wait) => return,
-                    Err(refusal) => Some(Err(refusal_error(refusal))),
+                    Err(refusal) => Err(refusal_error(refusal)),
                 },
+                Ok(Step::Done) => Ok(true),
+                Err(error) => Err(error),
             };
-            if let Some(offsets) = self.offsets.logs.get_mut(&log) {
-                offsets.queue.pop_front();
-            }
-            if let Some(answer) = answer {
-                self.answer(ticket, answer);
+            let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
+            match appended {
+                Ok(true) => offsets.first_is_appended(),
+                Ok(false) => {}
+                Err(error) => {
+                    let then = offsets.queue.pop_front().map_or(Then::Nothing, Change::then);
+                    self.go_on(log, then, Err(error), now);
+                }
             }
         }
     }
 
-    /// Appends a plan's batch. Returns the offset behind it.
-    fn append_plan(&mut self, log: LogId, plan: Plan, now: Now) -> Result<u64, Refusal> {
+    /// Appends a plan's batch.
+    fn append_plan(&mut self, log: LogId, plan: Plan, now: Now) -> Result<(), Refusal> {
         let batch = plan.to_batch(now);
         let header = BatchHeader::parse(&batch)
             .unwrap_or_else(|error| panic!("a batch that we built is none: {error}"));
         let appended = self.store.append(log, &batch, &header, now)?;
         if let Some(offsets) = self.offsets.logs.get_mut(&log) {
             offsets.table.staged(plan, appended.base_offset as i64, batch.len() as u64);
+            offsets.appended_to = appended.last_offset + 1;
         }
-        Ok(appended.last_offset + 1)
+        Ok(())
     }
 
-    /// Answers the commits that are durable, and lets go of what a snapshot has replaced.
-    fn settle_offsets(&mut self, log: LogId) {
+    /// What a change was for is durable, or is not to be.
+    fn go_on(&mut self, log: LogId, then: Then, result: Result<(), AskError>, now: Now) {
+        match then {
+            Then::Nothing => {}
+            Then::Answer(ticket, answer) => self.answer(ticket, result.map(|()| answer)),
+            Then::Stored(group, id) => self.group_stored(log, &group, id, result, now),
+        }
+    }
+
+    /// Goes on behind the changes that are durable, and lets go of what a snapshot has replaced.
+    fn settle_offsets(&mut self, log: LogId, now: Now) {
         let durable = self.store.status(log).durable;
         let Some(offsets) = self.offsets.logs.get_mut(&log) else { return };
         if !matches!(offsets.state, State::Ready) {
             return;
         }
         let log_start = offsets.table.advance(durable as i64);
-        let done = offsets.acks.partition_point(|(end, _)| *end <= durable);
-        for (_, ticket) in Vec::from_iter(offsets.acks.drain(..done)) {
-            self.answer(ticket, Ok(Answer::Committed));
+        let done = offsets.waiting.partition_point(|(end, _)| *end <= durable);
+        for (_, then) in Vec::from_iter(offsets.waiting.drain(..done)) {
+            self.go_on(log, then, Ok(()), now);
         }
         if let Some(log_start) = log_start {
             // What can't be removed now is removed after the next snapshot.
@@ -276,15 +410,27 @@ impl<D: Disk> Shard<D> {
             // Refused: it is made again by the next tick.
             let _ = self.append_plan(log, plan, now);
         } else if offsets.next_sweep_us <= now.monotonic_us {
-            let swept =
-                offsets.table.sweep(&self.catalog, now, OFFSETS_RETENTION_MS, |_group| false);
-            if swept.finished {
-                offsets.next_sweep_us = now.plus_ms(limits::OFFSET_SWEEP_MS);
-            }
-            if let Some(plan) = swept.plan {
-                // Refused: the next sweep finds the same.
-                let _ = self.append_plan(log, plan, now);
-            }
+            self.sweep_offsets(log, now);
+        }
+    }
+
+    /// Finds offsets that have expired, and groups that are over.
+    fn sweep_offsets(&mut self, log: LogId, now: Now) {
+        let retention_ms = self.offsets.settings.offsets_retention_ms;
+        let Some(OffsetLog { table, coordinator, next_sweep_us, .. }) =
+            self.offsets.logs.get_mut(&log)
+        else {
+            return;
+        };
+        let age = |key: &OffsetKey| coordinator.offset_age(&key.group, &key.topic);
+        let swept = table.sweep(&self.catalog, now, retention_ms, age);
+        if swept.finished {
+            *next_sweep_us = now.plus_ms(limits::OFFSET_SWEEP_MS);
+            self.end_groups(log);
+        }
+        if let Some(plan) = swept.plan {
+            // Refused: the next sweep finds the same.
+            let _ = self.append_plan(log, plan, now);
         }
     }
 
@@ -295,20 +441,39 @@ impl<D: Disk> Shard<D> {
         };
         let logs = self.offsets.logs.values();
         let sweep = logs.filter(idle).map(|offsets| offsets.next_sweep_us).min();
-        sweep.filter(|_| !self.shutting_down)
+        let ready = self.offsets.logs.values().filter(|offsets| offsets.is_ready());
+        let groups = ready.filter_map(|offsets| offsets.coordinator.next_deadline()).min();
+        sweep.into_iter().chain(groups).min().filter(|_| !self.shutting_down)
     }
 
-    /// Answers all commits with an error: those that are appended with `perhaps`, the others with
-    /// `not`.
-    pub(super) fn fail_commits(&mut self, perhaps: &AskError, not: &AskError) {
+    /// Answers whoever waits for a change with an error: for those that are appended with `perhaps`,
+    /// for the others with `not`.
+    pub(super) fn fail_changes(&mut self, perhaps: &AskError, not: &AskError, now: Now) {
         let mut failed = Vec::new();
-        for offsets in self.offsets.logs.values_mut() {
-            failed.extend(offsets.acks.drain(..).map(|(_, ticket)| (ticket, perhaps)));
-            failed.extend(offsets.queue.drain(..).map(|commit| (commit.ticket, not)));
-            failed.extend(offsets.early.drain(..).map(|request| (request.ticket, not)));
+        for (log, offsets) in &mut self.offsets.logs {
+            failed.extend(offsets.waiting.drain(..).map(|(_, then)| (*log, then, perhaps)));
+            failed.extend(offsets.queue.drain(..).map(|change| (*log, change.then(), not)));
+            let early = offsets.early.drain(..).map(|request| request.ticket);
+            let early = early.map(|ticket| Then::Answer(ticket, Answer::Committed));
+            failed.extend(early.map(|then| (*log, then, not)));
         }
-        for (ticket, error) in failed {
-            self.answer(ticket, Err(error.clone()));
+        for (log, then, error) in failed {
+            self.go_on(log, then, Err(error.clone()), now);
+        }
+    }
+}
+
+impl Change {
+    /// What comes after it.
+    fn then(self) -> Then {
+        match self {
+            Change::Commit { ticket, .. } => Then::Answer(ticket, Answer::Committed),
+            Change::StoreGroup { group, id, .. } => Then::Stored(group, id),
+            Change::DeleteGroup { ticket: None, .. } => Then::Nothing,
+            Change::DeleteGroup { ticket: Some(ticket), .. } => {
+                Then::Answer(ticket, Answer::Group(GroupAnswer::Deleted))
+            }
+            Change::DeleteOffsets { ticket, answer, .. } => Then::Answer(ticket, answer),
         }
     }
 }

@@ -11,12 +11,14 @@ use duramen_protocol::files::checkpoint::ProducerBatch;
 use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::native::messages::OffsetQuery;
 
+use crate::broker::groups::Membership;
 use crate::broker::offsets::{CommitOffset, OffsetValue};
 use crate::config::topic::TopicConfig;
 use crate::storage::{LogId, LogStatus, Piece};
 
 use super::counters::Snapshot;
 use super::error::AskError;
+use super::groups::{GroupAnswer, GroupAsk};
 
 /// Names who asks: a connection, or whoever else shares its core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -152,8 +154,8 @@ pub enum Ask {
     CommitOffsets {
         /// The partition of consumers' offsets.
         key: PartitionKey,
-        /// The consumer.
-        group: String,
+        /// The consumer: the group's name, and, for a member of it, which.
+        member: Membership,
         /// Its positions: all are stored, or none.
         offsets: Vec<CommitOffset>,
     },
@@ -172,6 +174,13 @@ pub enum Ask {
         key: PartitionKey,
         /// Which.
         epoch: u32,
+    },
+    /// Asks the coordinator of groups.
+    Group {
+        /// The partition of consumers' offsets.
+        key: PartitionKey,
+        /// What.
+        ask: Box<GroupAsk>,
     },
     /// How a partition stands.
     Status {
@@ -264,6 +273,8 @@ pub enum Answer {
     Committed,
     /// To [`Ask::FetchOffsets`].
     Positions(Vec<Position>),
+    /// To [`Ask::Group`].
+    Group(GroupAnswer),
     /// To [`Ask::Status`].
     Status(LogStatus),
     /// To [`Ask::Snapshot`].

@@ -9,11 +9,14 @@ use duramen_protocol::files::journal::PartitionKey;
 use super::request::{At, PartitionRead, ReadMany, Records};
 use super::*;
 use crate::broker::catalog::{Created, NewTopic, TopicLimits};
+use crate::config::groups::GroupSettings;
 use crate::io::ErrorKind;
 use crate::io::fake::{Fake, Filter, Kind};
 use crate::storage::names::Layout;
 use crate::storage::recovery::{self, Plan};
 use crate::storage::{JournalConfig, StoreConfig};
+
+mod groups;
 
 const TOPIC: TopicId = TopicId([7; 16]);
 const US_PER_TICK: u64 = 1_000;
@@ -69,7 +72,7 @@ impl Bench {
             panic!("no topic")
         };
         let store = Store::open(disk, config, Vec::new(), now);
-        let shard = Shard::new(store, 0, 1, Arc::new(catalog.clone()));
+        let shard = Shard::new(store, 0, 1, Arc::new(catalog.clone()), GroupSettings::default());
         let mut bench = Bench { shard, catalog, now, released: Vec::new(), calls: 0 };
         bench.ticks(10);
         bench

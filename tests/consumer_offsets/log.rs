@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use duramen::broker::catalog::{Catalog, Created, NewTopic, TopicLimits};
-use duramen::broker::offsets::{OffsetTable, Plan};
+use duramen::broker::offsets::{OffsetAge, OffsetTable, Plan};
 use duramen::io::Now;
 use duramen_protocol::TopicId;
 use duramen_protocol::batch::{BatchView, stamp};
@@ -92,4 +92,9 @@ pub fn with_topic(catalog: &Catalog, name: &str, partitions: u32, id: TopicId) -
 
 pub fn at_ms(wall_ms: i64) -> Now {
     Now { monotonic_us: 0, wall_ms }
+}
+
+/// The age of an offset whose group has members, or has not.
+pub fn age(is_active: bool) -> OffsetAge {
+    if is_active { OffsetAge::Kept } else { OffsetAge::SinceCommit }
 }

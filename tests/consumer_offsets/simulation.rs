@@ -10,7 +10,7 @@ use duramen::limits;
 use duramen_protocol::TopicId;
 use duramen_protocol::batch::{BatchBuilder, BatchView, Codec};
 
-use super::log::{Log, at_ms, catalog_with, with_topic};
+use super::log::{Log, age, at_ms, catalog_with, with_topic};
 use super::model::{Model, changes, is_current, state_of};
 
 const GROUPS: [&str; 3] = ["a", "b", "bb"];
@@ -105,7 +105,7 @@ impl Simulation {
     /// A sweep removes nothing that is young and whose topic is there.
     fn sweep(&mut self) {
         let now = at_ms(self.now_ms);
-        let swept = self.table.sweep(&self.catalog, now, RETENTION_MS, |group| group == "b");
+        let swept = self.table.sweep(&self.catalog, now, RETENTION_MS, |key| age(key.group == "b"));
         let Some(plan) = swept.plan else { return };
         let latest = self.model.latest();
         for (_, key, value) in changes(&BatchView::parse(&plan.to_batch(now)).unwrap()) {

@@ -6,7 +6,7 @@ use duramen_protocol::TopicId;
 use duramen_protocol::batch::{BatchBuilder, BatchView, Codec};
 use duramen_protocol::codes::ErrorCode;
 
-use super::log::{Log, at_ms, catalog_with};
+use super::log::{Log, age, at_ms, catalog_with};
 
 const ID: TopicId = TopicId([1; 16]);
 
@@ -91,13 +91,13 @@ fn offsets_expire_unless_their_group_is_active() {
         log.append(&mut table, plan.unwrap(), at_ms(ms));
     }
     let now = at_ms(OFFSETS_RETENTION_MS);
-    let swept = table.sweep(&catalog, now, OFFSETS_RETENTION_MS, |group| group == "busy");
+    let swept = table.sweep(&catalog, now, OFFSETS_RETENTION_MS, |key| age(key.group == "busy"));
     assert!(swept.finished);
     log.append(&mut table, swept.plan.unwrap(), now);
     table.advance(log.end);
     let shown = ["busy", "new", "old"].map(|g| table.fetch(&catalog, g, "logs", 0).is_some());
     assert_eq!(shown, [true, true, false]);
-    let swept = table.sweep(&catalog, now, OFFSETS_RETENTION_MS, |group| group == "busy");
+    let swept = table.sweep(&catalog, now, OFFSETS_RETENTION_MS, |key| age(key.group == "busy"));
     assert!(swept.plan.is_none());
 }
 
@@ -112,7 +112,7 @@ fn a_sweep_goes_in_bounded_steps() {
     }
     let mut lens = Vec::new();
     loop {
-        let swept = table.sweep(&catalog, at_ms(1), 1, |_| false);
+        let swept = table.sweep(&catalog, at_ms(1), 1, |_| age(false));
         let plan = swept.plan.unwrap();
         lens.push(plan.len());
         log.append(&mut table, plan, at_ms(1));
@@ -136,7 +136,7 @@ fn a_topic_made_again_has_no_offsets_of_the_one_before() {
     for catalog in [deleted, again] {
         assert_eq!(table.fetch(&catalog, "g", "logs", 0), None);
         assert_eq!(table.fetch_all(&catalog, "g").count(), 0);
-        let swept = table.sweep(&catalog, at_ms(0), OFFSETS_RETENTION_MS, |_| true);
+        let swept = table.sweep(&catalog, at_ms(0), OFFSETS_RETENTION_MS, |_| age(true));
         assert_eq!(swept.plan.map(|plan| plan.len()), Some(1));
     }
 }

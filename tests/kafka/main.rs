@@ -7,6 +7,7 @@ mod admin;
 mod fetch;
 mod forwarding;
 mod frames;
+mod groups;
 mod librdkafka;
 mod produce;
 

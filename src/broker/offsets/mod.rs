@@ -23,23 +23,22 @@
 //! An offset belongs to the topic that had the name when it was committed. Of a topic that was
 //! deleted, or deleted and made again, offsets are not shown, and the next sweep removes them.
 //!
-//! Records of other kinds, such as a group's members, are kept as bytes, the newest of each key:
-//! a snapshot writes them too, so that a log which newer software has written loses nothing.
+//! Records of other kinds are kept as bytes, the newest of each key: a snapshot writes them too, so
+//! that a log which newer software has written loses nothing. Among them are those of groups with
+//! members, which [`super::groups`] understands.
 //!
 //! [`limits::OFFSET_TABLE_BYTES_MAX`]: crate::limits::OFFSET_TABLE_BYTES_MAX
 
 mod commit;
 mod compaction;
+mod groups;
 mod plan;
 pub mod records;
 mod staged_map;
 mod table;
 
+pub use crate::config::groups::OFFSETS_RETENTION_MS;
 pub use commit::{CommitOffset, check_commit, check_group};
 pub use plan::{InvalidLog, Plan};
 pub use records::{OffsetKey, OffsetValue};
-pub use table::{OffsetTable, Swept};
-
-/// How long an offset is kept after it was committed, unless configured: Kafka's
-/// `offsets.retention.minutes`, 7 days, in ms.
-pub const OFFSETS_RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+pub use table::{OffsetAge, OffsetTable, Swept};

@@ -10,11 +10,22 @@ use super::commit::{CommitOffset, check_commit, check_group};
 use super::compaction::Compaction;
 use super::plan::{self, Change, InvalidLog, Plan};
 use super::records::{OffsetKey, OffsetValue};
-use super::staged_map::StagedMap;
+use super::staged_map::{StagedMap, entry_bytes};
 use crate::broker::Refusal;
 use crate::broker::catalog::Catalog;
 use crate::io::Now;
 use crate::limits;
+
+/// From when on the age of an offset counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetAge {
+    /// It does not age: somebody may read on from it.
+    Kept,
+    /// From its commit on.
+    SinceCommit,
+    /// From when the last member left, in ms since 1970, or from its commit, whichever is later.
+    SinceEmpty(i64),
+}
 
 /// What one step of a sweep found.
 #[derive(Clone, Debug)]
@@ -28,9 +39,9 @@ pub struct Swept {
 /// One partition's offsets: see [the module](super).
 #[derive(Clone, Debug, Default)]
 pub struct OffsetTable {
-    offsets: StagedMap<OffsetKey, OffsetValue>,
+    pub(super) offsets: StagedMap<OffsetKey, OffsetValue>,
     /// Records of other kinds, by their key's bytes.
-    others: StagedMap<Vec<u8>, Vec<u8>>,
+    pub(super) others: StagedMap<Vec<u8>, Vec<u8>>,
     /// Batches that are appended but not yet known to be durable, each with the offset behind it.
     in_flight: VecDeque<(i64, Vec<Change>)>,
     /// The offset behind the last batch.
@@ -102,7 +113,7 @@ impl OffsetTable {
         Ok(plan)
     }
 
-    fn check_room(&self, plan: &Plan) -> Result<(), Refusal> {
+    pub(super) fn check_room(&self, plan: &Plan) -> Result<(), Refusal> {
         let (wanted, most) = (plan.log_bytes(), limits::OFFSET_COMMIT_BYTES_MAX);
         if wanted > most {
             let message = format!("the commit takes {wanted} bytes, {most} are allowed: split it");
@@ -122,9 +133,11 @@ impl OffsetTable {
     }
 
     fn replaced_bytes(&self, change: &Change) -> u64 {
-        let Change::Offset(key, _) = change else { return 0 };
-        let old = self.offsets.latest().get(key);
-        old.map_or(0, |value| super::staged_map::entry_bytes(key, value))
+        let entry = match change {
+            Change::Offset(key, _) => self.offsets.latest().get(key).map(|v| entry_bytes(key, v)),
+            Change::Other(key, _) => self.others.latest().get(key).map(|v| entry_bytes(key, v)),
+        };
+        entry.unwrap_or(0)
     }
 
     /// A plan's batch of `batch_bytes` was appended at `base_offset`; it need not be durable.
@@ -190,14 +203,13 @@ impl OffsetTable {
     }
 
     /// One step of a sweep, bounded in what it looks at: finds offsets that have expired,
-    /// `retention_ms` after they were committed, and those of topics that are gone. A group that
-    /// `is_active` keeps its offsets whatever their age.
+    /// `retention_ms` after their `age` began, and those of topics that are gone.
     pub fn sweep(
         &mut self,
         catalog: &Catalog,
         now: Now,
         retention_ms: i64,
-        is_active: impl Fn(&str) -> bool,
+        age: impl Fn(&OffsetKey) -> OffsetAge,
     ) -> Swept {
         let from = self.swept_to.take();
         let from = from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -205,8 +217,7 @@ impl OffsetTable {
         let mut last = None;
         let mut changes = Vec::new();
         for (key, value) in rest.by_ref().take(limits::OFFSET_SWEEP_ENTRIES) {
-            let expired = has_expired(value, now, retention_ms) && !is_active(&key.group);
-            if expired || !is_current(catalog, key, value) {
+            if has_expired(value, age(key), now, retention_ms) || !is_current(catalog, key, value) {
                 changes.push(Change::Offset(key.clone(), None));
             }
             last = Some(key);
@@ -258,7 +269,7 @@ impl OffsetTable {
         self.offsets.latest_bytes() + self.others.latest_bytes()
     }
 
-    fn plan(&self, changes: Vec<Change>) -> Option<Plan> {
+    pub(super) fn plan(&self, changes: Vec<Change>) -> Option<Plan> {
         let plan = Plan { changes, log_end: self.log_end, is_snapshot: false };
         (!plan.changes.is_empty()).then_some(plan)
     }
@@ -274,14 +285,19 @@ impl Place {
 }
 
 /// Whether an offset is one in the topic that has the name now.
-fn is_current(catalog: &Catalog, key: &OffsetKey, value: &OffsetValue) -> bool {
+pub(super) fn is_current(catalog: &Catalog, key: &OffsetKey, value: &OffsetValue) -> bool {
     catalog.topic(&key.topic).is_some_and(|topic| {
         let same = value.topic_id.is_zero() || value.topic_id == topic.id;
         same && u32::try_from(key.partition).is_ok_and(|p| p < topic.partitions)
     })
 }
 
-fn has_expired(value: &OffsetValue, now: Now, retention_ms: i64) -> bool {
-    let kept_until = value.commit_timestamp_ms.saturating_add(retention_ms);
+fn has_expired(value: &OffsetValue, age: OffsetAge, now: Now, retention_ms: i64) -> bool {
+    let since_ms = match age {
+        OffsetAge::Kept => return false,
+        OffsetAge::SinceCommit => value.commit_timestamp_ms,
+        OffsetAge::SinceEmpty(empty_ms) => value.commit_timestamp_ms.max(empty_ms),
+    };
+    let kept_until = since_ms.saturating_add(retention_ms);
     now.wall_ms >= value.expire_timestamp_ms.unwrap_or(kept_until)
 }

@@ -49,4 +49,15 @@ served! {
     DescribeCluster => super::describe_cluster::handle;
     ListConfigResources => super::list_config_resources::handle;
     DescribeTopicPartitions => super::describe_topic_partitions::handle;
+    FindCoordinator => super::find_coordinator::handle;
+    JoinGroup => super::join_group::handle;
+    SyncGroup => super::sync_group::handle;
+    Heartbeat => super::heartbeat::handle;
+    LeaveGroup => super::leave_group::handle;
+    OffsetCommit => super::offset_commit::handle;
+    OffsetFetch => super::offset_fetch::handle;
+    DescribeGroups => super::describe_groups::handle;
+    ListGroups => super::list_groups::handle;
+    DeleteGroups => super::delete_groups::handle;
+    OffsetDelete => super::offset_delete::handle;
 }

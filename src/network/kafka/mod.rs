@@ -9,6 +9,7 @@
 //! partitions   names and ids to partitions and the cores that own them
 //! errors       why not, to Kafka's codes
 //! configs      the configurations that clients are shown
+//! groups       the way to a group's coordinator
 //! the rest     one handler a file, named as its API
 //! ```
 //!
@@ -36,24 +37,36 @@ mod configs;
 mod connection;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod dispatch;
 mod errors;
 mod fetch;
+mod find_coordinator;
+mod groups;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod partitions;
 mod produce;
 pub mod settings;
+mod sync_group;
 
 use duramen_protocol::kafka::CodecError;
 

@@ -86,6 +86,7 @@ impl Connection {
             | Answer::Snapshot(_)
             | Answer::Committed
             | Answer::Positions(_)
+            | Answer::Group(_)
             | Answer::Many(_)
             | Answer::EpochEnd(_) => {}
         }

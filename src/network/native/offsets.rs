@@ -5,22 +5,21 @@
 
 use std::rc::Rc;
 
-use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::native::messages::{
     CommitOffsets, CommittedOffset, Empty, FetchOffsets, FetchOffsetsAnswer,
 };
 use duramen_protocol::native::{ErrorAnswer, ErrorCode, FrameHeader, Opcode};
 
-use crate::broker::catalog::{CONSUMER_OFFSETS, Topic};
+use crate::broker::groups::Membership;
 use crate::broker::offsets::{CommitOffset, check_group};
-use crate::broker::placement::{owner, partition_for_group};
-use crate::network::local::Local;
-use crate::network::mailbox::Change;
+use crate::network::coordinators::{ask, key, offsets_topic, partition_of};
 use crate::shard::request::{Answer, Ask, Position};
 
 use super::connection::Connection;
 use super::errors::{of_broker, of_shard};
 
+/// The generation of whoever is no member of the group.
+const OUTSIDE: i32 = -1;
 /// No leader epoch is known: the native protocol has none.
 const NO_EPOCH: i32 = -1;
 
@@ -31,8 +30,10 @@ impl Connection {
             let CommitOffsets { group, offsets } = commit;
             check_group(&group).map_err(of_broker)?;
             let offsets = offsets.into_iter().map(wanted).collect();
-            let key = key(&*offsets_topic(&local).await?, &group);
-            ask(&local, key, Ask::CommitOffsets { key, group, offsets }).await.map(|_| Empty {})
+            let key = key(&*offsets_topic(&local).await.map_err(of_broker)?, &group);
+            let member = Membership { group, generation: OUTSIDE, ..Membership::default() };
+            let stored = ask(&local, key, Ask::CommitOffsets { key, member, offsets }).await;
+            stored.map(|_| Empty {}).map_err(|error| of_shard(&error))
         });
     }
 
@@ -41,15 +42,15 @@ impl Connection {
         self.task(header, Opcode::FetchOffsets, async move {
             let FetchOffsets { group, partitions } = fetch;
             check_group(&group).map_err(of_broker)?;
-            let Some(topic) = local.catalog().topic(CONSUMER_OFFSETS).cloned() else {
+            let Some(key) = partition_of(&local, &group) else {
                 // Nobody has ever committed anything.
                 return Ok(FetchOffsetsAnswer { offsets: Vec::new() });
             };
             let named =
                 |p: duramen_protocol::native::messages::TopicPartition| (p.topic, p.partition);
             let partitions = partitions.map(|all| all.into_iter().map(named).collect());
-            let key = key(&topic, &group);
-            match ask(&local, key, Ask::FetchOffsets { key, group, partitions }).await? {
+            let found = ask(&local, key, Ask::FetchOffsets { key, group, partitions }).await;
+            match found.map_err(|error| of_shard(&error))? {
                 Answer::Positions(positions) => {
                     let offsets = positions.into_iter().map(committed).collect();
                     Ok(FetchOffsetsAnswer { offsets })
@@ -61,25 +62,6 @@ impl Connection {
             }
         });
     }
-}
-
-/// The topic of consumers' offsets, made if it is not there.
-async fn offsets_topic(local: &Local) -> Result<std::sync::Arc<Topic>, ErrorAnswer> {
-    if let Some(topic) = local.catalog().topic(CONSUMER_OFFSETS) {
-        return Ok(topic.clone());
-    }
-    local.mailboxes.change(Change::CreateConsumerOffsets).await.map_err(of_broker)?;
-    local.catalog().known_topic(CONSUMER_OFFSETS).cloned().map_err(of_broker)
-}
-
-/// The partition that keeps a consumer's offsets.
-fn key(topic: &Topic, group: &str) -> PartitionKey {
-    PartitionKey { topic_id: topic.id, partition: partition_for_group(group, topic.partitions) }
-}
-
-async fn ask(local: &Local, key: PartitionKey, ask: Ask) -> Result<Answer, ErrorAnswer> {
-    let core = owner(key.topic_id, key.partition, u32::from(local.cores())) as u16;
-    local.ask(core, ask).await.map_err(|error| of_shard(&error))
 }
 
 fn wanted(offset: CommittedOffset) -> CommitOffset {
