@@ -234,6 +234,42 @@ fn offsets(golden: &mut Golden) {
     golden.answer(Opcode::FetchOffsets, FetchOffsetsAnswer { offsets });
 }
 
+fn groups(golden: &mut Golden) {
+    let listed = ListedGroup {
+        group: text("audit"),
+        state: text("Stable"),
+        protocol_type: text("consumer"),
+    };
+    golden.request(0, ListGroups);
+    golden.answer(Opcode::ListGroups, ListGroupsAnswer { groups: vec![listed] });
+    golden.request(0, DescribeGroup { group: text("audit") });
+    let member = DescribedMember {
+        member_id: text("app-1"),
+        instance_id: Some(text("one")),
+        client_id: text("app"),
+        client_host: text("/127.0.0.1"),
+        assignment: vec![0, 1],
+    };
+    let offset = GroupOffset {
+        topic: text("events"),
+        partition: 2,
+        offset: 15,
+        log_start: 10,
+        durable_end: 20,
+        metadata: text("batch 3"),
+    };
+    let described = DescribeGroupAnswer {
+        state: text("Stable"),
+        protocol_type: text("consumer"),
+        protocol: text("range"),
+        members: vec![member],
+        offsets: vec![offset],
+    };
+    golden.answer(Opcode::DescribeGroup, described);
+    golden.request(0, DeleteGroup { group: text("audit") });
+    golden.answer(Opcode::DeleteGroup, Empty);
+}
+
 fn errors(golden: &mut Golden) {
     let range = ErrorDetail::Range { log_start: 10, durable_end: 20 };
     let corrupt = ErrorDetail::Corrupt { first: 12, next_good: 14 };
@@ -254,7 +290,7 @@ fn errors(golden: &mut Golden) {
 #[test]
 fn every_message_has_its_golden_bytes() {
     let mut golden = Golden::default();
-    for part in [connection, topics, appending, reading, offsets, errors] {
+    for part in [connection, topics, appending, reading, offsets, groups, errors] {
         part(&mut golden);
     }
     for opcode in Opcode::ALL {

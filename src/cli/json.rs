@@ -77,6 +77,16 @@ impl<'a> Line<'a> {
     }
 }
 
+/// A line of JSON.
+pub(super) fn line(fill: impl FnOnce(&mut Line<'_>)) -> String {
+    let mut out = Vec::new();
+    let mut line = Line::new(&mut out);
+    fill(&mut line);
+    line.end();
+    // The fields are text, so there is nothing to lose.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn push_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     let Some(bytes) = bytes else { return out.extend_from_slice(b"null") };
     match std::str::from_utf8(bytes) {

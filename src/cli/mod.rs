@@ -14,6 +14,7 @@ mod config;
 mod consume;
 mod dump;
 mod failure;
+mod group;
 mod json;
 mod parse;
 mod produce;
@@ -22,6 +23,7 @@ mod remote;
 mod serve;
 mod stdout;
 mod stop;
+mod table;
 mod topic;
 mod verify;
 
@@ -45,6 +47,7 @@ enum Command {
     /// Run the server.
     Serve(serve::Serve),
     Topic(topic::Topic),
+    Group(group::Group),
     Produce(produce::Produce),
     Consume(consume::Consume),
     Dump(dump::Dump),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Topic(topic) => topic.run(),
+        Command::Group(group) => group.run(),
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
         Command::Dump(dump) => dump.run(),

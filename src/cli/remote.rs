@@ -20,7 +20,7 @@ pub(super) struct Remote {
     server: String,
 
     /// How long to try while the server is not there, as in 500ms or 1h30m; 2m without this, 5s for
-    /// `topic`.
+    /// `topic` and `group`.
     #[arg(long, global = true, value_name = "DURATION", value_parser = super::parse::duration)]
     retry_for: Option<Duration>,
 }

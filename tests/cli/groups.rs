@@ -79,3 +79,58 @@ fn committing_before_printing_repeats_nothing() {
     assert!(first.starts_with("0:"));
     assert!(!second.starts_with("0:"), "what was begun before is printed again");
 }
+
+#[test]
+fn groups_are_listed_described_and_deleted() {
+    let site = Site::with_topic("events", 1);
+    assert_eq!(site.text(&["group", "list"]), "");
+    let missing = site.run(&["group", "describe", "readers"]).failed(1);
+    assert!(missing.contains("there is no group \"readers\": `duramen group list`"), "{missing}");
+    site.produce(&["events"], b"a\nb\nc");
+    let consume = ["consume", "events", "--group", "readers", "--from", "beginning", "--max", "1"];
+    assert_eq!(site.text(&consume), "a\n");
+    assert_eq!(site.text(&["group", "list"]), "group    state\nreaders  Empty\n");
+    let described = site.text(&["group", "describe", "readers"]);
+    let row: Vec<&str> = described.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(row, ["events", "0", "1", "3", "2"], "{described}");
+    let topic = site.text(&["topic", "describe", "events"]);
+    let row = topic.lines().find(|line| line.starts_with("readers")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["readers", "0", "1", "2"], "{topic}");
+    assert_eq!(site.text(&["group", "delete", "readers"]), "deleted group readers\n");
+    assert_eq!(site.text(&["group", "list"]), "");
+    assert_eq!(site.text(&consume), "a\n", "it begins anew");
+}
+
+#[test]
+fn offsets_are_moved_after_a_look_at_what_would_change() {
+    let site = Site::with_topic("events", 2);
+    site.produce(&["events", "--partition", "1"], b"a\nb\nc\nd");
+    let consume = ["consume", "events", "--group", "g", "--from", "beginning", "--until-end"];
+    assert_eq!(site.text(&consume).lines().count(), 4);
+    let reset = |words: &[&str]| {
+        let base = ["group", "reset-offsets", "g", "--json"];
+        let text = site.text(&[&base, words].concat());
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let rows: Vec<serde_json::Value> = lines.collect();
+        let moved = |row: &serde_json::Value| (row["before"].as_i64(), row["after"].as_i64());
+        rows.iter().filter(|row| row["partition"] == 1).map(moved).next_back().unwrap()
+    };
+    assert_eq!(reset(&["--to-earliest", "--dry-run"]), (Some(4), Some(0)));
+    assert_eq!(site.text(&consume), "", "nothing was changed");
+    assert_eq!(reset(&["--by-shift", "-3"]), (Some(4), Some(1)));
+    assert_eq!(site.text(&consume), "b\nc\nd\n");
+    assert_eq!(reset(&["--to-offset", "2", "--topic", "events"]), (Some(4), Some(2)));
+    assert_eq!(reset(&["--to-offset", "99"]), (Some(2), Some(4)), "no further than there are");
+    assert_eq!(reset(&["--by-shift", "-99"]), (Some(4), Some(0)));
+    assert_eq!(reset(&["--to-latest"]), (Some(0), Some(4)));
+    assert_eq!(reset(&["--to-timestamp", "0"]), (Some(4), Some(0)));
+    assert_eq!(reset(&["--to-timestamp", "9000000000000"]), (Some(0), Some(4)));
+    let usage = site.run(&["group", "reset-offsets", "g"]).failed(2);
+    assert!(usage.contains("--to-earliest"), "{usage}");
+    let new = ["group", "reset-offsets", "new", "--to-offset", "3"];
+    let unknown = site.run(&new).failed(1);
+    assert!(unknown.contains("there is no group"), "{unknown}");
+    site.text(&[&new[..], &["--topic", "events", "--partition", "1"]].concat());
+    let of_new = ["consume", "events", "--group", "new", "--from", "end", "--until-end"];
+    assert_eq!(site.text(&of_new), "d\n");
+}

@@ -133,6 +133,30 @@ impl Client {
         self.ask(&fetch, Repeat::Harmless).await.map(|answer| answer.offsets)
     }
 
+    /// All groups of consumers, by name: those of Kafka's clients, and named native consumers.
+    ///
+    /// # Errors
+    /// When the server can't be asked.
+    pub async fn list_groups(&self) -> Result<Vec<ListedGroup>, ClientError> {
+        self.ask(&ListGroups, Repeat::Harmless).await.map(|answer| answer.groups)
+    }
+
+    /// A group's members, its offsets, and how far their partitions go.
+    ///
+    /// # Errors
+    /// When there is no such group.
+    pub async fn describe_group(&self, group: &str) -> Result<DescribeGroupAnswer, ClientError> {
+        self.ask(&DescribeGroup { group: group.to_owned() }, Repeat::Harmless).await
+    }
+
+    /// Removes a group without members, and its offsets.
+    ///
+    /// # Errors
+    /// When there is no such group, or it has members.
+    pub async fn delete_group(&self, group: &str) -> Result<(), ClientError> {
+        self.ask(&DeleteGroup { group: group.to_owned() }, Repeat::Never).await.map(|Empty| ())
+    }
+
     /// The server's counters and facts.
     ///
     /// # Errors

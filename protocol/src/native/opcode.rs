@@ -82,6 +82,12 @@ opcodes! {
     CommitOffsets = 0x0040,
     /// Asks for a named consumer's positions.
     FetchOffsets = 0x0041,
+    /// Names all groups of consumers.
+    ListGroups = 0x0042,
+    /// One group's members and offsets.
+    DescribeGroup = 0x0043,
+    /// Removes a group without members, and its offsets.
+    DeleteGroup = 0x0044,
 }
 
 impl Opcode {

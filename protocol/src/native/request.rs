@@ -37,6 +37,9 @@ pub enum Request<'a> {
     DeleteRecords(DeleteRecords),
     CommitOffsets(CommitOffsets),
     FetchOffsets(FetchOffsets),
+    ListGroups,
+    DescribeGroup(DescribeGroup),
+    DeleteGroup(DeleteGroup),
 }
 
 /// Why a frame is no request.
@@ -108,6 +111,9 @@ impl<'a> Request<'a> {
             Opcode::DeleteRecords => Request::DeleteRecords(Message::decode(body)?),
             Opcode::CommitOffsets => Request::CommitOffsets(Message::decode(body)?),
             Opcode::FetchOffsets => Request::FetchOffsets(Message::decode(body)?),
+            Opcode::ListGroups => ListGroups::decode(body).map(|_| Request::ListGroups)?,
+            Opcode::DescribeGroup => Request::DescribeGroup(Message::decode(body)?),
+            Opcode::DeleteGroup => Request::DeleteGroup(Message::decode(body)?),
             Opcode::Push | Opcode::PushEnd => return Ok(None),
         }))
     }

@@ -3,24 +3,34 @@
 use std::fmt::Write;
 
 use duramen_protocol::native::messages::{
-    DescribeTopicAnswer, DescribedConfig, DescribedPartition,
+    DescribeTopicAnswer, DescribedConfig, DescribedPartition, GroupOffset,
 };
 
-use super::line;
-use crate::cli::json::Line;
+use crate::cli::group::lag::lag;
+use crate::cli::json::{Line, line};
+use crate::cli::table;
 
 /// Columns of the partitions' table.
 const COLUMNS: [&str; 6] = ["partition", "core", "log start", "durable end", "bytes", "segments"];
 
+/// A group, and its offset in a partition of the topic.
+pub(super) type Reader = (String, GroupOffset);
+
 /// For people.
-pub(super) fn text(name: &str, topic: &DescribeTopicAnswer, no_sync: bool) -> String {
+pub(super) fn text(
+    name: &str,
+    topic: &DescribeTopicAnswer,
+    readers: &[Reader],
+    no_sync: bool,
+) -> String {
     let mut text = format!("topic {name}, id {}\n", topic.topic_id);
     if no_sync {
         text += "not durable: the server runs with --no-sync and acknowledges from memory\n";
     }
     text.push('\n');
     let rows: Vec<[String; 6]> = topic.partitions.iter().enumerate().map(row).collect();
-    push_table(&mut text, &rows);
+    table::push(&mut text, COLUMNS, &rows);
+    push_readers(&mut text, readers);
     text += "\nconfiguration (* differs from the default)\n";
     let width = topic.configs.iter().map(|config| config.name.len()).max().unwrap_or(0);
     for DescribedConfig { name, value, is_default } in &topic.configs {
@@ -43,21 +53,26 @@ fn row((number, partition): (usize, &DescribedPartition)) -> [String; 6] {
     ]
 }
 
-/// Columns that line up, numbers to the right.
-fn push_table(text: &mut String, rows: &[[String; 6]]) {
-    let heads = COLUMNS.map(str::to_owned);
-    let width =
-        |column: usize| rows.iter().chain([&heads]).map(|row| row[column].len()).max().unwrap_or(0);
-    for row in [&heads].into_iter().chain(rows) {
-        let cells: Vec<String> =
-            row.iter().enumerate().map(|(i, cell)| format!("{cell:>0$}", width(i))).collect();
-        *text += &cells.join("  ");
-        text.push('\n');
+/// The groups that read the topic, and how far behind they are.
+fn push_readers(text: &mut String, readers: &[Reader]) {
+    if readers.is_empty() {
+        return;
     }
+    *text += "\nconsumer groups\n";
+    let row = |(group, at): &Reader| {
+        [group.clone(), at.partition.to_string(), at.offset.to_string(), lag(at).to_string()]
+    };
+    let rows: Vec<[String; 4]> = readers.iter().map(row).collect();
+    table::push(text, ["group", "partition", "offset", "lag"], &rows);
 }
 
 /// For programs: one object.
-pub(super) fn json(name: &str, topic: &DescribeTopicAnswer, no_sync: bool) -> String {
+pub(super) fn json(
+    name: &str,
+    topic: &DescribeTopicAnswer,
+    readers: &[Reader],
+    no_sync: bool,
+) -> String {
     line(|line| {
         line.text("name", name)
             .text("topic_id", &topic.topic_id.to_string())
@@ -70,6 +85,14 @@ pub(super) fn json(name: &str, topic: &DescribeTopicAnswer, no_sync: bool) -> St
                     .plain("durable_end", partition.durable_end)
                     .plain("size_bytes", partition.size_bytes)
                     .plain("segments", partition.segments)
+                    .close();
+            })
+            .list("groups", readers, |out, (group, at)| {
+                Line::new(out)
+                    .text("group", group)
+                    .plain("partition", at.partition)
+                    .plain("offset", at.offset)
+                    .plain("lag", lag(at))
                     .close();
             })
             .list("configs", &topic.configs, |out, config| {
@@ -107,7 +130,7 @@ mod tests {
 
     #[test]
     fn people_get_columns() {
-        let text = text("events", &topic(), true);
+        let text = text("events", &topic(), &[], true);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("topic events, id "), "{text}");
         assert!(lines[1].starts_with("not durable: "), "{text}");
@@ -118,10 +141,22 @@ mod tests {
     }
 
     #[test]
+    fn groups_that_read_it_are_shown() {
+        let at = GroupOffset { offset: 3, durable_end: 7, ..GroupOffset::default() };
+        let text = text("events", &topic(), &[("readers".into(), at)], false);
+        assert!(text.contains("\nconsumer groups\n"), "{text}");
+        assert!(text.contains("readers          0       3    4\n"), "{text}");
+    }
+
+    #[test]
     fn programs_get_an_object() {
-        let json: serde_json::Value = serde_json::from_str(&json("e", &topic(), false)).unwrap();
+        let at = GroupOffset { offset: 3, durable_end: 7, ..GroupOffset::default() };
+        let reader = ("readers".to_owned(), at);
+        let json: serde_json::Value =
+            serde_json::from_str(&json("e", &topic(), &[reader], false)).unwrap();
         assert_eq!(json["partitions"][0]["durable_end"], 7);
         assert_eq!(json["configs"][1]["is_default"], false);
         assert_eq!(json["no_sync"], false);
+        assert_eq!(json["groups"][0]["lag"], 4);
     }
 }

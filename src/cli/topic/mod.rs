@@ -10,7 +10,8 @@ use duramen_protocol::native::messages::{
     AlterTopic, Config, ConfigChange, CreateTopic, ListedTopic,
 };
 
-use super::json::Line;
+use super::group::lag;
+use super::json::line;
 use super::remote::{Remote, block_on};
 use super::{Failure, parse, stdout};
 
@@ -38,7 +39,7 @@ enum Command {
     Create(Create),
     /// List the topics, by name.
     List,
-    /// Show a topic's partitions and configuration.
+    /// Show a topic's partitions, the groups that read it, and its configuration.
     Describe {
         /// The topic.
         name: String,
@@ -134,9 +135,10 @@ impl Command {
             Command::Describe { name } => {
                 let topic = client.describe_topic(&name).await?;
                 let no_sync = client.stats().await?.no_sync;
+                let readers = lag::of_topic(client, &name).await?;
                 Ok(match json {
-                    true => describe::json(&name, &topic, no_sync),
-                    false => describe::text(&name, &topic, no_sync),
+                    true => describe::json(&name, &topic, &readers, no_sync),
+                    false => describe::text(&name, &topic, &readers, no_sync),
                 })
             }
             Command::Alter(alter) => alter.ask(client, json).await,
@@ -228,16 +230,6 @@ fn counted(partitions: u32) -> String {
         1 => "1 partition".to_owned(),
         _ => format!("{partitions} partitions"),
     }
-}
-
-/// A line of JSON.
-fn line(fill: impl FnOnce(&mut Line<'_>)) -> String {
-    let mut out = Vec::new();
-    let mut line = Line::new(&mut out);
-    fill(&mut line);
-    line.end();
-    // The fields are text, so there is nothing to lose.
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

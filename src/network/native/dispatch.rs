@@ -53,6 +53,9 @@ impl Connection {
             Request::FindOffset(find) => self.find_offset(header, &find),
             Request::CommitOffsets(commit) => self.commit_offsets(header, commit),
             Request::FetchOffsets(fetch) => self.fetch_offsets(header, fetch),
+            Request::ListGroups => self.list_groups(header),
+            Request::DescribeGroup(describe) => self.describe_group(header, describe),
+            Request::DeleteGroup(delete) => self.delete_group(header, delete),
             Request::DeleteRecords(delete) => self.delete_records(header, &delete),
         }
         Ok(())

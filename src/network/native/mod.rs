@@ -19,6 +19,7 @@ mod append;
 mod connection;
 mod dispatch;
 mod errors;
+mod groups;
 mod handles;
 mod offsets;
 mod open;

@@ -4,6 +4,7 @@
 //! `tests/native_golden.rs` pins their bytes.
 
 mod append;
+mod groups;
 mod hello;
 mod offsets;
 mod read;
@@ -13,6 +14,10 @@ mod topics;
 pub use append::{
     AllocateProducerId, AllocateProducerIdAnswer, AppendAnswer, CloseHandle, DurableBatch, Open,
     OpenAnswer,
+};
+pub use groups::{
+    DeleteGroup, DescribeGroup, DescribeGroupAnswer, DescribedMember, GroupOffset, ListGroups,
+    ListGroupsAnswer, ListedGroup,
 };
 pub use hello::{Hello, HelloAnswer, Ping};
 pub use offsets::{
