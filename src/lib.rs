@@ -67,7 +67,8 @@
 //!    epoch are stamped in place, and the bytes are copied, once, into the arena. The answer is
 //!    now an [`shard::acks`] entry that waits for its offset to be durable.
 //! 4. At the tick's end `storage/commit.rs` gathers what is staged into a group, and
-//!    `storage/journal.rs` gives it a place: one [`io::Op::Write`] to a durable file.
+//!    `storage/journal.rs` gives it a place: one [`io::Op::Write`] to a durable file. A big run of
+//!    one partition goes straight to its segment beside it (`storage/extent.rs`).
 //! 5. When that completes, the next tick's first step moves `durable`. Acks, parked reads and
 //!    subscribers of each partition are released, and the sockets flushed once.
 //! 6. Later, in whole blocks, `storage/materialise.rs` writes the tail to the segment. A

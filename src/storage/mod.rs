@@ -14,14 +14,15 @@
 //! - A block that holds something acknowledged is rewritten only with the same bytes and more
 //!   behind them, and only while the journal has them.
 //! - A journal file is free once a checkpoint that does without it is on stable storage.
-//! - Bytes of a segment past the recovery point are no evidence: recovery writes them again.
+//! - Bytes of a segment past the recovery point are no evidence: recovery writes them again. What
+//!   skips the journal is the exception: the journal has its batches' headers.
 //!
 //! | files | what they are |
 //! |---|---|
 //! | `store` `task` `slab` | the state machine, its operations in flight, its logs |
 //! | `log` `segment` `tail` `arena` `producers` | a partition, and its bytes in memory |
 //! | `stage` `space` | a batch gets its offset, or a refusal that leaves no trace |
-//! | `commit` `journal` | one group, one write, one moment |
+//! | `commit` `journal` `extent` | one group, one moment; big runs go straight to their segment |
 //! | `materialise` `seal` `checkpoint` `shutdown` | behind the acknowledgement |
 //! | `reader` `supply` `lookup` `search` `index_cache` `ranges` | reading, by offset and by time |
 //! | `retention` `trash` | giving up old segments and deleted partitions |
