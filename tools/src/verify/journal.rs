@@ -16,6 +16,7 @@ use duramen_protocol::files::journal::{
     EntryBody, GROUP_HEADER_LEN, Group, GroupHeader, PartitionKey,
 };
 
+use super::extents::Promised;
 use crate::groups::{GroupPiece, Groups, group_at};
 use crate::kind::Kind;
 use crate::scan::BadKind;
@@ -45,6 +46,10 @@ pub(super) struct Walked {
     pub(super) found: Vec<Found>,
     /// The log starts that moved.
     pub(super) log_starts: HashMap<PartitionKey, u64>,
+    /// Runs that went straight to their segments.
+    pub(super) extents: Vec<Promised>,
+    /// Sequence of the last group.
+    pub(super) last_sequence: u64,
     pub(super) batches: u64,
     pub(super) bytes: u64,
 }
@@ -124,6 +129,7 @@ fn continues(chain: &Chain<'_>, next: &JournalStart, header: &GroupHeader) -> bo
 
 /// What the entries of a good group say.
 fn check_entries(path: &Path, position: u64, group: &Group<'_>, walked: &mut Walked) {
+    walked.last_sequence = group.header.sequence;
     for entry in group.entries() {
         let entry = match entry {
             Ok(entry) => entry,
@@ -139,6 +145,8 @@ fn check_entries(path: &Path, position: u64, group: &Group<'_>, walked: &mut Wal
                 }
             }
             EntryBody::Extent(extent) => {
+                let sequence = group.header.sequence;
+                walked.extents.push(Promised::new(entry.key, sequence, &extent));
                 for header in extent.headers.chunks_exact(HEADER_LEN) {
                     walked.batches += 1;
                     if let Err(error) = BatchHeader::parse(header) {

@@ -16,6 +16,7 @@
 //! neighbours and the indexes, the second against `leader-epoch-checkpoint`; where there is no such
 //! neighbour, a changed value goes unseen.
 
+mod extents;
 mod files;
 mod findings;
 mod indexes;

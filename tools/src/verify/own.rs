@@ -17,6 +17,7 @@ use duramen_protocol::files::leader_epochs::EpochStart;
 use duramen_protocol::files::partition_folder::folder_name;
 
 use super::Verify;
+use super::extents;
 use super::findings::Place;
 use super::journal::{self, Chain, Walked};
 use super::promise;
@@ -225,18 +226,20 @@ impl Verify<'_> {
             let place = Place { path: &path, position: 0, offset: None };
             return self.findings.damage(place, "missing: the catalog names this session");
         }
-        cores.into_iter().try_for_each(|core| self.core(core))
+        let data = own.parent().unwrap_or(own);
+        cores.into_iter().try_for_each(|core| self.core(core, data, catalog))
     }
 
     /// A core's checkpoints and journal. A server at work may free journal files while they are
     /// read; then there is a later checkpoint, and it all begins anew.
-    fn core(&mut self, mut core: Core) -> io::Result<()> {
+    fn core(&mut self, mut core: Core, data: &Path, catalog: &CatalogFile) -> io::Result<()> {
         for _ in 0..TRIES {
             let Some(chain) = core.chain() else { break };
-            let walked = match journal::walk(&chain) {
+            let mut walked = match journal::walk(&chain) {
                 Ok(walked) => walked,
                 Err((path, error)) => return self.findings.not_opened(&path, &error),
             };
+            extents::check(data, catalog, &mut walked);
             let again = Core::load(core.folder.clone(), core.start_epoch);
             let sequence =
                 |core: &Core| core.checkpoint.as_ref().map(|checkpoint| checkpoint.sequence);
