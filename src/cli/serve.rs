@@ -84,7 +84,7 @@ impl Serve {
             ("data", self.data),
             ("listen", self.listen),
             ("kafka", self.kafka),
-            ("kafka.ports", self.kafka_ports),
+            ("broker.ports", self.kafka_ports),
             ("advertise", self.advertise),
             ("cores", self.cores),
             ("io", self.io),

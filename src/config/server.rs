@@ -111,6 +111,12 @@ pub const KNOBS: &[ServerKnob] = &[
         set: |c, v| truth(v).map(|truth| c.auto_create_topics = truth),
     },
     ServerKnob {
+        name: "broker.ports",
+        default: "per-core",
+        help: "per-core, or single: one port for all, as port mappings need it",
+        set: |c, v| kafka_ports(v).map(|ports| c.kafka_ports = ports),
+    },
+    ServerKnob {
         name: "cores",
         default: "all",
         help: "threads that own partitions; all: as many as the process may use",
@@ -172,12 +178,6 @@ pub const KNOBS: &[ServerKnob] = &[
         default: "127.0.0.1:9092",
         help: "where Kafka clients connect, or none; core i listens on PORT+i, or each on a free one",
         set: |c, v| address_or_none(v).map(|address| c.kafka = address),
-    },
-    ServerKnob {
-        name: "kafka.ports",
-        default: "per-core",
-        help: "per-core, or single: one port for all, as port mappings need it",
-        set: |c, v| kafka_ports(v).map(|ports| c.kafka_ports = ports),
     },
     ServerKnob {
         name: "listen",
