@@ -50,6 +50,9 @@ pub mod subscriptions;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use duramen_protocol::codes::ErrorCode;
+
+use crate::broker::Refusal;
 use crate::broker::catalog::Catalog;
 use crate::config::groups::GroupSettings;
 use crate::io::{Disk, DiskError, Now};
@@ -251,7 +254,7 @@ impl<D: Disk> Shard<D> {
                 Ok(log) => self.find_offset(ticket, log, query),
                 Err(error) => self.answer(ticket, Err(error)),
             },
-            Ask::DeleteRecords { at, before } => match self.log_at(at) {
+            Ask::DeleteRecords { at, before } => match self.clients_log_at(at) {
                 Ok(log) => self.delete_records(ticket, log, before),
                 Err(error) => self.answer(ticket, Err(error)),
             },
@@ -271,6 +274,17 @@ impl<D: Disk> Shard<D> {
             At::Log(log) => Ok(log),
             At::Key(key) => self.store.find(&key).ok_or(AskError::NoPartition),
         }
+    }
+
+    /// Likewise, of one that clients may change: what the broker keeps for itself is not theirs.
+    fn clients_log_at(&self, at: At) -> Result<LogId, AskError> {
+        let log = self.log_at(at)?;
+        if self.offsets.logs.contains_key(&log) {
+            let code = ErrorCode::INVALID_REQUEST;
+            let message = "the topic is the server's own: it can be read, not changed".to_owned();
+            return Err(AskError::Refused(Refusal { code, message }));
+        }
+        Ok(log)
     }
 
     fn open(

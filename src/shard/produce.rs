@@ -53,7 +53,8 @@ impl<D: Disk> Shard<D> {
     pub(super) fn append(&mut self, ticket: Ticket, at: At, batch: Bytes, silent: bool, now: Now) {
         self.backlog_bytes -= batch.len();
         let ticket = (!silent).then_some(ticket);
-        let checked = self.log_at(at).and_then(|log| Ok((log, self.check(log, &batch, now)?)));
+        let checked =
+            self.clients_log_at(at).and_then(|log| Ok((log, self.check(log, &batch, now)?)));
         let (log, header) = match checked {
             Ok(checked) => checked,
             Err(error) => return self.refuse(ticket, error),

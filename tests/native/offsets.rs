@@ -2,11 +2,11 @@
 
 use duramen_protocol::native::ErrorCode;
 use duramen_protocol::native::messages::{
-    CommitOffsets, CommittedOffset, DeleteTopic, FetchOffsets, TopicPartition,
+    CommitOffsets, CommittedOffset, DeleteRecords, DeleteTopic, FetchOffsets, Open, TopicPartition,
 };
 
 use crate::support::server::{Server, folder};
-use crate::support::wire::Wire;
+use crate::support::wire::{Wire, batch};
 
 fn at(topic: &str, partition: u32, offset: i64) -> CommittedOffset {
     let metadata = format!("note {offset}");
@@ -69,4 +69,14 @@ fn the_servers_own_topic_can_be_seen_and_not_changed() {
     assert!(own.internal && own.partitions == 16);
     let delete = DeleteTopic { name: "__consumer_offsets".into() };
     assert_eq!(wire.call(0, &delete).unwrap_err().code, ErrorCode::INVALID_REQUEST);
+    for partition in 0..16 {
+        let open = Open::plain("__consumer_offsets", partition);
+        // Elsewhere, it is another core's.
+        let Ok(opened) = wire.call(0, &open) else { continue };
+        let refused = wire.append(opened.handle, &batch(&["noise"])).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID_REQUEST, "partition {partition}");
+        let cut = DeleteRecords { before: -1 };
+        let refused = wire.call(opened.handle, &cut).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID_REQUEST, "partition {partition}");
+    }
 }
