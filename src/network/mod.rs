@@ -30,6 +30,7 @@
 pub mod calls;
 mod client;
 pub mod coordinators;
+mod ending;
 pub mod inbound;
 pub mod kafka;
 pub mod listener;

@@ -70,25 +70,7 @@ mod sync_group;
 
 use duramen_protocol::kafka::CodecError;
 
-/// Why a connection ends before its client ended it.
-#[derive(Debug, thiserror::Error)]
-enum Ending {
-    /// The client closed it, or it broke: nothing to say.
-    #[error("the connection broke: {0}")]
-    Gone(std::io::Error),
-    /// The client broke the protocol in a way that no answer can say.
-    #[error("{0}")]
-    Refused(String),
-    /// The server stops.
-    #[error("the server is shutting down")]
-    Stopping,
-}
-
-impl From<std::io::Error> for Ending {
-    fn from(error: std::io::Error) -> Ending {
-        Ending::Gone(error)
-    }
-}
+use super::ending::Ending;
 
 impl From<CodecError> for Ending {
     fn from(error: CodecError) -> Ending {

@@ -27,6 +27,7 @@ mod read;
 mod session;
 mod topics;
 
+use super::ending::Ending;
 use crate::limits;
 
 use duramen_protocol::native::frame::{CONTROL_FRAME_BYTES, FRAME_OVERHEAD_BYTES};
@@ -38,24 +39,4 @@ pub fn max_frame_bytes(arena_bytes: usize, journal_file_bytes: u64) -> u32 {
     let frame = batch.saturating_add(FRAME_OVERHEAD_BYTES as u64);
     // A frame's length is counted in 32 bits, and a batch's in 31.
     (frame.min(i32::MAX as u64) as u32).max(CONTROL_FRAME_BYTES)
-}
-
-/// Why a connection ends before its client ended it.
-#[derive(Debug, thiserror::Error)]
-enum Ending {
-    /// The client closed it, or it broke: nothing to say.
-    #[error("the connection broke: {0}")]
-    Gone(std::io::Error),
-    /// The client broke the protocol. What it is told was sent before.
-    #[error("{0}")]
-    Refused(String),
-    /// The server stops.
-    #[error("the server is shutting down")]
-    Stopping,
-}
-
-impl From<std::io::Error> for Ending {
-    fn from(error: std::io::Error) -> Ending {
-        Ending::Gone(error)
-    }
 }
