@@ -21,6 +21,7 @@ use crate::shard::request::{Answer, Ask, ClientId, ReadMany, Records, Released, 
 
 use super::calls::Calls;
 use super::client::Client;
+use super::inbound::Spare;
 use super::mailbox::{Change, Changed, Mail, Mailboxes};
 use super::outbox::{Chunk, Receipt};
 
@@ -74,6 +75,8 @@ pub struct Local {
     pub mailboxes: Mailboxes,
     /// What the server is.
     pub facts: Facts,
+    /// The buffer that connections read into, one after the other.
+    pub spare: Rc<Spare>,
     /// Producer ids leased to this core.
     pub producer_ids: RefCell<ProducerIds>,
     catalog: RefCell<Arc<Catalog>>,
@@ -106,6 +109,7 @@ impl Local {
             core,
             mailboxes,
             facts,
+            spare: Rc::default(),
             producer_ids: RefCell::default(),
             catalog: RefCell::new(catalog),
             inbox: RefCell::default(),

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::limits;
@@ -12,7 +12,7 @@ use super::outbox::{Outbox, Progress, Receipt};
 
 /// A socket with what is to be sent.
 pub struct Socket {
-    stream: TcpStream,
+    stream: OwnedWriteHalf,
     outbox: RefCell<Outbox>,
     /// The socket is full, or a flush had its share: the connection's own task goes on.
     behind: Cell<bool>,
@@ -24,7 +24,7 @@ pub struct Socket {
 
 impl Socket {
     /// A socket that has nothing to send.
-    pub fn new(stream: TcpStream) -> Socket {
+    pub fn new(stream: OwnedWriteHalf) -> Socket {
         Socket {
             stream,
             outbox: RefCell::default(),
@@ -33,11 +33,6 @@ impl Socket {
             broken: Cell::new(false),
             drained: Notify::new(),
         }
-    }
-
-    /// The stream, to read from.
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
     }
 
     /// Lets `put` change what is to be sent.
@@ -75,7 +70,8 @@ impl Socket {
         if self.broken.get() {
             return Ok(Progress::Done);
         }
-        let written = self.outbox.borrow_mut().write(&self.stream, limits::FLUSH_BYTES, receipt);
+        let written =
+            self.outbox.borrow_mut().write(self.stream.as_ref(), limits::FLUSH_BYTES, receipt);
         self.broken.set(written.is_err());
         self.drained.notify_one();
         if written.is_err() {

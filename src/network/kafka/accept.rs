@@ -73,6 +73,6 @@ fn settle_in(local: Rc<Local>, settings: Arc<Settings>, stream: TcpStream) {
     }
     // An error: the peer is gone already.
     let Ok(()) = listener::prepare(&stream) else { return };
-    let Ok(connection) = Connection::new(local, settings, stream) else { return };
-    tokio::task::spawn_local(Rc::new(connection).run());
+    let Ok((connection, requests)) = Connection::new(local, settings, stream) else { return };
+    tokio::task::spawn_local(Rc::new(connection).run(requests));
 }

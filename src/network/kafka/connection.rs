@@ -19,6 +19,7 @@ use bytes::Bytes;
 use duramen_protocol::kafka::{ApiKey, RequestHeader};
 use duramen_protocol::wire::Reader;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::Notify;
 
 use crate::io::Descriptors;
@@ -69,31 +70,37 @@ impl Client for Connection {
 }
 
 impl Connection {
+    /// A connection, and where its requests come from: [`Connection::run`] takes that.
+    ///
+    /// # Errors
+    /// When the peer is gone already.
     pub fn new(
         local: Rc<Local>,
         settings: Arc<Settings>,
         stream: TcpStream,
-    ) -> io::Result<Connection> {
+    ) -> io::Result<(Connection, OwnedReadHalf)> {
         let (peer, reached) = (stream.peer_addr()?, stream.local_addr()?);
-        Ok(Connection {
+        let (requests, answers) = stream.into_split();
+        let connection = Connection {
             id: local.name_client(),
             local,
             settings,
-            socket: Socket::new(stream),
+            socket: Socket::new(answers),
             peer,
             reached,
             appending: RefCell::default(),
             appending_bytes: Cell::new(0),
             appended: Notify::new(),
             answered: Notify::new(),
-        })
+        };
+        Ok((connection, requests))
     }
 
     /// The connection's life.
-    pub async fn run(self: Rc<Self>) {
+    pub async fn run(self: Rc<Self>, requests: OwnedReadHalf) {
         self.local.join(self.id, self.clone());
         let ending = tokio::select! {
-            ending = self.read_on() => ending,
+            ending = self.read_on(requests) => ending,
             ending = self.answer_on() => ending,
             error = self.socket.write_on(|_| ()) => Ending::Gone(error),
         };
@@ -114,8 +121,8 @@ impl Connection {
     }
 
     /// Takes requests until the connection ends.
-    async fn read_on(&self) -> Ending {
-        let mut inbound = Inbound::default();
+    async fn read_on(&self, mut requests: OwnedReadHalf) -> Ending {
+        let mut inbound = Inbound::new(self.local.spare.clone());
         loop {
             match inbound.take_prefixed(self.settings.request_bytes_max) {
                 Ok(Some(frame)) => {
@@ -125,7 +132,7 @@ impl Connection {
                 }
                 Ok(None) => {
                     let read = tokio::select! {
-                        read = inbound.read(self.socket.stream()) => read,
+                        read = inbound.read(&mut requests) => read,
                         () = self.local.stopped() => return Ending::Stopping,
                     };
                     match read {

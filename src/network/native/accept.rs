@@ -148,12 +148,12 @@ async fn settle_in(local: Rc<Local>, stream: TcpStream, correlation: u32) {
     }
     let answer = hello_answer(&local);
     // An error: the peer is gone already.
-    let Ok(connection) = Connection::new(local, stream) else { return };
+    let Ok((connection, requests)) = Connection::new(local, stream) else { return };
     connection.socket.outbox(|outbox| {
         outbox.frame(|out| frame::put_answer(out, Opcode::Hello, correlation, 0, &answer));
     });
     connection.socket.flush();
-    Rc::new(connection).run().await;
+    Rc::new(connection).run(requests).await;
 }
 
 fn hello_answer(local: &Local) -> HelloAnswer {

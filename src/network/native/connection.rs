@@ -16,6 +16,7 @@ use duramen_protocol::native::{
     ErrorAnswer, ErrorCode, ErrorDetail, FrameError, FrameHeader, Message, Opcode,
 };
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
 use crate::limits;
 use crate::network::inbound::Inbound;
@@ -36,17 +37,22 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(local: Rc<Local>, stream: TcpStream) -> io::Result<Connection> {
+    /// A connection, and where its requests come from: [`Connection::run`] takes that.
+    ///
+    /// # Errors
+    /// When the peer is gone already.
+    pub fn new(local: Rc<Local>, stream: TcpStream) -> io::Result<(Connection, OwnedReadHalf)> {
         let peer = stream.peer_addr()?;
-        let (id, socket) = (local.name_client(), Socket::new(stream));
-        Ok(Connection { id, local, socket, session: RefCell::default(), peer })
+        let (requests, answers) = stream.into_split();
+        let (id, socket) = (local.name_client(), Socket::new(answers));
+        Ok((Connection { id, local, socket, session: RefCell::default(), peer }, requests))
     }
 
     /// The connection's life, from its hello's answer to its end.
-    pub async fn run(self: Rc<Self>) {
+    pub async fn run(self: Rc<Self>, requests: OwnedReadHalf) {
         self.local.join(self.id, self.clone());
         let ending = tokio::select! {
-            ending = self.read_on() => ending,
+            ending = self.read_on(requests) => ending,
             error = self.write_on() => Ending::Gone(error),
             () = self.local.stopped() => Ending::Stopping,
         };
@@ -84,13 +90,13 @@ impl Connection {
     }
 
     /// Reads and dispatches frames until the connection ends.
-    async fn read_on(self: &Rc<Self>) -> Ending {
-        let mut inbound = Inbound::default();
+    async fn read_on(self: &Rc<Self>, mut requests: OwnedReadHalf) -> Ending {
+        let mut inbound = Inbound::new(self.local.spare.clone());
         loop {
             if let Err(ending) = self.take_frames(&mut inbound).await {
                 return ending;
             }
-            match inbound.read(self.socket.stream()).await {
+            match inbound.read(&mut requests).await {
                 Ok(true) => {}
                 Ok(false) => return Ending::Gone(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => return Ending::Gone(error),
