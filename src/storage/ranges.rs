@@ -12,6 +12,11 @@ impl Ranges {
         if range.is_empty() {
             return;
         }
+        // As a log grows.
+        if let Some(last) = self.0.last_mut().filter(|last| last.end == range.start) {
+            last.end = range.end;
+            return;
+        }
         let from = self.0.partition_point(|r| r.end < range.start);
         let to = self.0.partition_point(|r| r.start <= range.end);
         let joined = self.0[from..to]
