@@ -42,6 +42,12 @@ pub struct Serve {
     #[arg(long, value_name = "auto|uring|blocking")]
     io: Option<String>,
 
+    /// For how long a core with nothing to do polls before it sleeps: lower latency, and a processor
+    /// that is busy meanwhile; needs one to spare for the disk's interrupts and the clients
+    /// [default: 0]
+    #[arg(long, value_name = "US")]
+    spin_us: Option<String>,
+
     /// Acknowledge from memory: for tests and baselines, loses records at a power cut
     #[arg(long)]
     no_sync: bool,
@@ -88,6 +94,7 @@ impl Serve {
             ("advertise", self.advertise),
             ("cores", self.cores),
             ("io", self.io),
+            ("spin.us", self.spin_us),
             ("no.sync", no_sync),
         ];
         for (name, value) in flags {

@@ -3,6 +3,7 @@
 //! Everything that happens on a core wakes its tick: a question in the inbox, a completion of the
 //! disk, mail, a deadline. The tick then does all there is to do and sleeps again.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Core<D: Disk + Descriptors> {
     shard: Shard<D>,
     /// What its Kafka connections know, if there are any.
     kafka: Option<Arc<Settings>>,
+    /// For how long it stays awake with nothing to do.
+    spin_us: u64,
     requests: Vec<Request>,
     released: Vec<Released>,
     /// Whether it was said that the disk failed.
@@ -36,12 +39,19 @@ pub struct Core<D: Disk + Descriptors> {
 }
 
 impl<D: Disk + Descriptors> Core<D> {
-    /// A core over `shard`, which knows its partitions.
-    pub fn new(local: Rc<Local>, shard: Shard<D>, kafka: Option<Arc<Settings>>) -> Core<D> {
+    /// A core over `shard`, which knows its partitions. With nothing to do it stays awake for
+    /// `spin_us` before it sleeps.
+    pub fn new(
+        local: Rc<Local>,
+        shard: Shard<D>,
+        kafka: Option<Arc<Settings>>,
+        spin_us: u64,
+    ) -> Core<D> {
         Core {
             local,
             shard,
             kafka,
+            spin_us,
             requests: Vec::new(),
             released: Vec::new(),
             failure_said: false,
@@ -95,8 +105,17 @@ impl<D: Disk + Descriptors> Core<D> {
             // The others get a turn between two ticks.
             return tokio::task::yield_now().await;
         }
+        let mut woken = pin!(wake.notified());
+        if self.spin_us > 0 {
+            tokio::select! {
+                biased;
+                () = &mut woken => return,
+                Some(mail) = mailbox.recv() => return self.receive(mail),
+                () = stay_awake(now_us + self.spin_us) => {}
+            }
+        }
         tokio::select! {
-            () = wake.notified() => {}
+            () = woken => {}
             () = tokio::time::sleep(wait) => {}
             Some(mail) = mailbox.recv() => self.receive(mail),
         }
@@ -221,5 +240,13 @@ impl<D: Disk + Descriptors> Core<D> {
                 format!("core {core} could not stop in time; the next start replays its journal")
             }
         }
+    }
+}
+
+/// Lets the core's other tasks run, and the kernel say what it has for them, until a moment of the
+/// monotonic clock.
+async fn stay_awake(until_us: u64) {
+    while Now::read().monotonic_us < until_us {
+        tokio::task::yield_now().await;
     }
 }

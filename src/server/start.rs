@@ -213,6 +213,7 @@ impl Launch<'_> {
                 logs,
                 catalog: catalog.clone(),
                 facts: self.facts(&catalog),
+                spin_us: self.config.spin_us,
                 mailboxes: mailboxes.clone(),
                 mailbox,
                 kafka: settings

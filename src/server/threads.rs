@@ -43,6 +43,8 @@ pub struct Seed {
     pub catalog: Arc<Catalog>,
     /// What the server is.
     pub facts: Facts,
+    /// For how long it stays awake with nothing to do.
+    pub spin_us: u64,
     /// Every core's mailbox.
     pub mailboxes: Mailboxes,
     /// This core's.
@@ -144,7 +146,18 @@ async fn serve<D: Disk + Descriptors + 'static>(
     ready: oneshot::Sender<Result<(), String>>,
 ) -> Result<(), String> {
     let Seed {
-        core, store, groups, logs, catalog, facts, mailboxes, mailbox, kafka, first, ..
+        core,
+        store,
+        groups,
+        logs,
+        catalog,
+        facts,
+        spin_us,
+        mailboxes,
+        mailbox,
+        kafka,
+        first,
+        ..
     } = seed;
     let cores = mailboxes.cores() as u32;
     let store = Store::open(disk, store, logs, Now::read());
@@ -166,7 +179,7 @@ async fn serve<D: Disk + Descriptors + 'static>(
     }
     // Nobody listens when another core could not start.
     let _ = ready.send(Ok(()));
-    Core::new(local, shard, settings).run(mailbox, wake).await
+    Core::new(local, shard, settings, spin_us).run(mailbox, wake).await
 }
 
 fn to_tokio(listener: std::net::TcpListener) -> Result<tokio::net::TcpListener, String> {

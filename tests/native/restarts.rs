@@ -12,7 +12,11 @@ use crate::support::wire::{Wire, batch, texts};
 const PARTITIONS: u32 = 5;
 
 fn start(data: &Path, cores: &str, io: &str) -> Server {
-    Server::spawn(serve(data).args(["--cores", cores, "--io", io])).unwrap()
+    start_with(data, cores, &["--io", io])
+}
+
+fn start_with(data: &Path, cores: &str, flags: &[&str]) -> Server {
+    Server::spawn(serve(data).args(["--cores", cores]).args(flags)).unwrap()
 }
 
 /// A connection to the core that owns a partition, with the partition opened.
@@ -46,31 +50,36 @@ fn round(server: &Server, acknowledged: &mut [Vec<String>], name: &str) {
     }
 }
 
-fn again_and_again(io: &str) {
+fn again_and_again(flags: &[&str]) {
     let dir = folder();
     let mut acknowledged = vec![Vec::new(); PARTITIONS as usize];
     for (cores, kill) in [("2", true), ("3", true), ("1", false), ("4", true), ("2", false)] {
-        let server = start(dir.path(), cores, io);
+        let server = start_with(dir.path(), cores, flags);
         if acknowledged[0].is_empty() {
             Wire::connect(server.address).create("events", PARTITIONS);
         }
-        round(&server, &mut acknowledged, &format!("{io} on {cores}"));
+        round(&server, &mut acknowledged, &format!("{flags:?} on {cores}"));
         match kill {
             true => server.kill(),
             false => assert!(server.stop().success()),
         }
     }
-    round(&start(dir.path(), "2", io), &mut acknowledged, "last");
+    round(&start_with(dir.path(), "2", flags), &mut acknowledged, "last");
 }
 
 #[test]
 fn what_was_acknowledged_is_there_after_kills_on_the_ring() {
-    again_and_again("auto");
+    again_and_again(&[]);
 }
 
 #[test]
 fn what_was_acknowledged_is_there_after_kills_on_blocking_threads() {
-    again_and_again("blocking");
+    again_and_again(&["--io", "blocking"]);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_kills_where_cores_stay_awake() {
+    again_and_again(&["--spin-us", "200"]);
 }
 
 #[test]
