@@ -19,6 +19,10 @@ pub(super) struct All {
     /// In three minutes: fewer and shorter rounds, and a tenth of the log to recover.
     #[arg(long)]
     quick: bool,
+
+    /// Only these rows, and those that are measured with them.
+    #[arg(long, value_name = "ID,...", value_delimiter = ',')]
+    rows: Vec<String>,
 }
 
 impl All {
@@ -27,6 +31,6 @@ impl All {
     /// # Errors
     /// When a row could not be measured.
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), BenchError> {
-        all::run(&self.setup.setup()?, all::Options { quick: self.quick }, out)
+        all::run(&self.setup.setup()?, all::Options { quick: self.quick, rows: self.rows }, out)
     }
 }

@@ -31,10 +31,12 @@ use super::report::{Row, Rows, Unit};
 use super::session::{Session, Setup};
 
 /// How thoroughly.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// In three minutes instead of twenty: shorter rounds, fewer of them, smaller logs.
     pub quick: bool,
+    /// The ids of those that are wanted, with those that are measured with them; all if empty.
+    pub rows: Vec<String>,
 }
 
 /// How long and how large everything is.
@@ -82,6 +84,12 @@ struct Group {
     measure: fn(&mut Session<'_>, &Scale) -> Result<Rows>,
 }
 
+impl Group {
+    fn has(&self, id: &str) -> bool {
+        self.rows.iter().any(|row| row.0 == id)
+    }
+}
+
 const GROUPS: &[Group] = &[
     Group { rows: lone::ROWS, measure: lone::measure },
     Group { rows: streams::ROWS, measure: streams::measure },
@@ -105,10 +113,17 @@ pub fn run(setup: &Setup, options: Options, out: &mut dyn Write) -> Result<()> {
         let what = "`bench all` kills and restarts servers: it starts its own";
         return Err(BenchError::Usage(what.into()));
     }
+    if let Some(id) = options.rows.iter().find(|id| !GROUPS.iter().any(|group| group.has(id))) {
+        let ids: Vec<&str> = GROUPS.iter().flat_map(|group| group.rows).map(|row| row.0).collect();
+        let what = format!("--rows: there is no row {id:?}, but {}", ids.join(", "));
+        return Err(BenchError::Usage(what));
+    }
+    let is_wanted =
+        |group: &&Group| options.rows.is_empty() || options.rows.iter().any(|id| group.has(id));
     let scale = if options.quick { QUICK } else { FULL };
     let mut session = Session::open(setup)?;
     let (mut rows, mut failures) = (Vec::new(), Vec::new());
-    for group in GROUPS {
+    for group in GROUPS.iter().filter(is_wanted) {
         match (group.measure)(&mut session, &scale) {
             Ok(measured) => rows.extend(measured.finish()),
             Err(error) => {
