@@ -214,7 +214,11 @@ fn brokers_tell_of_themselves_once() {
     });
     let page = DescribeTopicPartitionsRequest { response_partition_limit: 3, ..Default::default() };
     wire.call(0, &page, |answer: DescribeTopicPartitionsResponse<'_>| {
-        assert_eq!(answer.topics[0].partitions.len(), 3);
+        let partitions = &answer.topics[0].partitions;
+        assert_eq!(partitions.len(), 3);
+        // Null is allowed, and the Java client fails on it.
+        assert!(partitions.iter().all(|p| p.eligible_leader_replicas == Some(Vec::new())));
+        assert!(partitions.iter().all(|p| p.last_known_elr == Some(Vec::new())));
         assert_eq!(answer.next_cursor.unwrap().partition_index, 3);
     });
 }

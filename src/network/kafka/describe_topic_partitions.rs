@@ -4,6 +4,8 @@
 //! - A page holds the partitions that were asked for, 2,000 at most; `next_cursor` says where the
 //!   next one begins.
 //! - A name that is not there is UNKNOWN_TOPIC_OR_PARTITION; nothing is made.
+//! - There are no replicas that could lead instead, and lists say so: they may be null, but the
+//!   Java client reads such an answer as a null pointer.
 
 use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::kafka::messages::describe_topic_partitions::{
@@ -84,8 +86,8 @@ fn describe<'r>(
             leader_epoch: call.leader_epoch(),
             replica_nodes: vec![leader_id],
             isr_nodes: vec![leader_id],
-            eligible_leader_replicas: None,
-            last_known_elr: None,
+            eligible_leader_replicas: Some(Vec::new()),
+            last_known_elr: Some(Vec::new()),
             offline_replicas: Vec::new(),
         }
     };
