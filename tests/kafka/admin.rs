@@ -1,5 +1,6 @@
 //! Administration, request by request: what can be checked without being done, what is refused.
 
+use duramen_protocol::TopicId;
 use duramen_protocol::batch::Codec;
 use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::kafka::messages::create_topics::CreatableTopic;
@@ -102,6 +103,26 @@ fn topics_are_made_when_asked_about_unless_that_is_turned_off() {
     let mut wire = KafkaWire::connect(server.kafka[0]);
     assert_eq!(code(&mut wire, &asked("a", true)), unknown);
     assert_eq!(wire.produce("a", 0, &batch(Codec::None, &["x"])), (unknown, -1));
+}
+
+#[test]
+fn a_topic_is_asked_for_by_its_id_whatever_name_stands_beside_it() {
+    let (mut wire, _server) = connect();
+    wire.create("events", 1, &[]);
+    let mut ask = |name, topic_id| {
+        let topics = Some(vec![MetadataRequestTopic { topic_id, name }]);
+        let request = MetadataRequest { topics, ..Default::default() };
+        wire.call(13, &request, |answer: MetadataResponse<'_>| {
+            let topic = &answer.topics[0];
+            (topic.error_code, topic.name.map(str::to_owned), topic.topic_id)
+        })
+    };
+    let (_, name, id) = ask(Some("events"), TopicId::default());
+    for beside in [None, Some(""), Some("others")] {
+        assert_eq!(ask(beside, id), (ErrorCode::NONE, name.clone(), id));
+        let nobody = TopicId([9; 16]);
+        assert_eq!(ask(beside, nobody), (ErrorCode::UNKNOWN_TOPIC_ID, None, nobody));
+    }
 }
 
 fn alter(wire: &mut KafkaWire, name: &str, operation: i8, value: &str) -> ErrorCode {

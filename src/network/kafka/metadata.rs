@@ -1,6 +1,7 @@
 //! Metadata, versions 0 to 13: the brokers, the topics, and who leads their partitions.
 //!
-//! - All topics: null, in version 0 an empty list. From 12 on also by id.
+//! - All topics: null, in version 0 an empty list. From 12 on also by id: a name that stands beside
+//!   one does not count, and the Java client puts an empty one there.
 //! - A topic that is not there is made, where the server (`auto.create.topics.enable`) and from 4
 //!   on the client allow it, and is in the answer at once, ready to be used.
 //! - Each partition has one replica, which leads: the node of the core that owns it. The leader
@@ -86,7 +87,7 @@ fn all(call: &Call<'_>) -> Vec<Found> {
 
 async fn find(call: &Call<'_>, asked: &MetadataRequestTopic<'_>, may_create: bool) -> Found {
     let catalog = call.local.catalog();
-    let Some(name) = asked.name else {
+    let Some(name) = asked.name.filter(|_| asked.topic_id.is_zero()) else {
         let topic = catalog.topic_by_id(asked.topic_id).cloned();
         return topic.map_or(Found::NoId(asked.topic_id), Found::Topic);
     };
