@@ -105,6 +105,13 @@ pub const HANDLES: usize = 16_384;
 pub const SUBSCRIPTIONS: usize = 4096;
 /// Bytes of records in one answer to a Kafka client, unless a single batch is larger.
 pub const KAFKA_FETCH_BYTES: u32 = 16 << 20;
+/// Fetch sessions of one core, as Kafka's `max.incremental.fetch.session.cache.slots`.
+pub const FETCH_SESSIONS: usize = 1000;
+/// Partitions in all of them.
+pub const FETCH_SESSION_PARTITIONS: usize = 128 << 10;
+/// A session that was not used for so long gives way to any other; one that is as old, to a larger
+/// one. As in Kafka.
+pub const FETCH_SESSION_STALE_MS: u64 = 120_000;
 /// The longest that a read may wait.
 pub const READ_WAIT_MS: u32 = 60_000;
 /// A tick that takes longer is logged.

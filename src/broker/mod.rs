@@ -9,9 +9,11 @@
 //! - [`placement`]: which core owns a partition, which internal partition a consumer's offsets.
 //! - [`producer_ids`]: handing out the ids of a lease.
 //! - [`offsets`]: the positions of named consumers.
+//! - [`fetch_sessions`]: what consumers read, so that they need not say it again and again.
 //! - [`groups`]: who is in a consumer group, and in which generation.
 
 pub mod catalog;
+pub mod fetch_sessions;
 pub mod groups;
 pub mod offsets;
 pub mod placement;

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use crate::broker::Refusal;
 use crate::broker::catalog::Catalog;
+use crate::broker::fetch_sessions::FetchSessions;
 use crate::broker::producer_ids::ProducerIds;
 use crate::io::Descriptors;
 use crate::limits;
@@ -79,6 +80,8 @@ pub struct Local {
     pub spare: Rc<Spare>,
     /// Producer ids leased to this core.
     pub producer_ids: RefCell<ProducerIds>,
+    /// Fetch sessions of the core's connections.
+    pub fetch_sessions: RefCell<FetchSessions>,
     catalog: RefCell<Arc<Catalog>>,
     inbox: RefCell<Vec<Request>>,
     inbox_bytes: Cell<usize>,
@@ -111,6 +114,10 @@ impl Local {
             facts,
             spare: Rc::default(),
             producer_ids: RefCell::default(),
+            fetch_sessions: RefCell::new(FetchSessions::new(
+                limits::FETCH_SESSIONS,
+                limits::FETCH_SESSION_PARTITIONS,
+            )),
             catalog: RefCell::new(catalog),
             inbox: RefCell::default(),
             inbox_bytes: Cell::new(0),

@@ -27,6 +27,8 @@ use super::{Reader, Shard, pinned_bytes};
 /// A read under way.
 struct Many {
     read: ReadMany,
+    /// Its partitions, looked up once: names of logs are not used again.
+    logs: Vec<Result<LogId, AskError>>,
     deadline_us: u64,
     /// Whether it is answered with whatever there is.
     due: bool,
@@ -135,8 +137,11 @@ impl<D: Disk> Shard<D> {
         let deadline_us = now.plus_ms(u64::from(read.max_wait_ms));
         let at_once = read.max_wait_ms == 0 || read.min_bytes == 0 || read.partitions.is_empty();
         let due = at_once || self.shutting_down;
+        let log_of = |partition: &PartitionRead| self.log_at(At::Key(partition.key));
+        let logs = read.partitions.iter().map(log_of).collect();
         let (found, pending) = (Vec::new(), 0);
-        let many = Many { read, deadline_us, due, is_known: false, found, pending, woken: false };
+        let (is_known, woken) = (false, false);
+        let many = Many { read, logs, deadline_us, due, is_known, found, pending, woken };
         if !due {
             self.read_manys.deadlines.insert((deadline_us, ticket));
         }
@@ -151,8 +156,11 @@ impl<D: Disk> Shard<D> {
         let mut budget = Budget::new(many.read.max_bytes);
         many.found.clear();
         many.woken = false;
-        for (index, partition) in many.read.partitions.iter().enumerate() {
-            let found = self.read_partition(partition, &mut budget, (ticket, index));
+        for (index, (partition, log)) in many.read.partitions.iter().zip(&many.logs).enumerate() {
+            let found = match log {
+                Ok(log) => self.read_partition(*log, partition, &mut budget, (ticket, index)),
+                Err(error) => Found::Error(error.clone()),
+            };
             many.pending += usize::from(matches!(found, Found::Pending(..)));
             many.found.push(found);
         }
@@ -165,14 +173,11 @@ impl<D: Disk> Shard<D> {
 
     fn read_partition(
         &mut self,
+        log: LogId,
         partition: &PartitionRead,
         budget: &mut Budget,
         (ticket, index): (Ticket, usize),
     ) -> Found {
-        let log = match self.log_at(At::Key(partition.key)) {
-            Ok(log) => log,
-            Err(error) => return Found::Error(error),
-        };
         let Some(max_bytes) = budget.allows(partition.max_bytes) else {
             return Found::Skipped(log);
         };
@@ -218,8 +223,8 @@ impl<D: Disk> Shard<D> {
         }
         many.found.clear();
         if !std::mem::replace(&mut many.is_known, true) {
-            for partition in &many.read.partitions {
-                let log = self.store.find(&partition.key).and_then(|log| self.logs.get_mut(log));
+            for log in many.logs.iter().flatten() {
+                let log = self.logs.get_mut(*log);
                 log.into_iter().for_each(|log| log.read_manys.push(ticket));
             }
         }
@@ -252,10 +257,9 @@ impl<D: Disk> Shard<D> {
 
     fn answer_read_many(&mut self, ticket: Ticket, many: Many) {
         if many.is_known {
-            for partition in &many.read.partitions {
-                let log = self.store.find(&partition.key).and_then(|log| self.logs.get_mut(log));
-                let waiting = log.into_iter().map(|log| &mut log.read_manys);
-                waiting.for_each(|waiting| waiting.retain(|other| *other != ticket));
+            for log in many.logs.iter().flatten() {
+                let log = self.logs.get_mut(*log);
+                log.into_iter().for_each(|log| log.read_manys.retain(|other| *other != ticket));
             }
         }
         let mut answers = Vec::with_capacity(many.found.len());

@@ -9,7 +9,9 @@ mod forwarding;
 mod frames;
 mod groups;
 mod librdkafka;
+mod many_partitions;
 mod produce;
+mod sessions;
 
 use duramen_protocol::batch::{BatchBuilder, Codec};
 use support::kafka_wire::KafkaWire;
