@@ -19,6 +19,7 @@ use super::Ending;
 use super::call::{Call, Reply};
 use super::configs::effective;
 use super::describe_configs::{BROKER, TOPIC};
+use super::errors::told;
 
 pub async fn handle(call: &Call<'_>, request: AlterConfigsRequest<'_>) -> Result<Reply, Ending> {
     let mut altered = Vec::with_capacity(request.resources.len());
@@ -27,10 +28,10 @@ pub async fn handle(call: &Call<'_>, request: AlterConfigsRequest<'_>) -> Result
     }
     let mut responses = Vec::with_capacity(altered.len());
     for (resource, altered) in request.resources.iter().zip(&altered) {
-        let refusal = altered.as_ref().err();
+        let (error_code, error_message) = told(altered);
         responses.push(AlterConfigsResourceResponse {
-            error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code.for_kafka()),
-            error_message: refusal.map(|refusal| refusal.message.as_str()),
+            error_code,
+            error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
         });

@@ -4,7 +4,6 @@
 //! - Assignments of replicas are passed over: a hash places partitions.
 //! - `validate_only`: the same checks, and nothing is added.
 
-use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::kafka::messages::create_partitions::{
     CreatePartitionsTopic, CreatePartitionsTopicResult,
 };
@@ -15,6 +14,7 @@ use crate::network::mailbox::Change;
 
 use super::Ending;
 use super::call::{Call, Reply};
+use super::errors::told;
 
 pub async fn handle(
     call: &Call<'_>,
@@ -26,12 +26,8 @@ pub async fn handle(
     }
     let mut results = Vec::with_capacity(added.len());
     for (topic, added) in request.topics.iter().zip(&added) {
-        let refusal = added.as_ref().err();
-        results.push(CreatePartitionsTopicResult {
-            name: topic.name,
-            error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code.for_kafka()),
-            error_message: refusal.map(|refusal| refusal.message.as_str()),
-        });
+        let (error_code, error_message) = told(added);
+        results.push(CreatePartitionsTopicResult { name: topic.name, error_code, error_message });
     }
     call.reply(&CreatePartitionsResponse { results, ..Default::default() })
 }

@@ -14,6 +14,7 @@ use crate::network::mailbox::Change;
 
 use super::Ending;
 use super::call::{Call, Reply};
+use super::errors::told;
 use super::partitions::TopicRef;
 
 /// The version from which topics may go by id.
@@ -42,12 +43,12 @@ pub async fn handle(call: &Call<'_>, request: DeleteTopicsRequest<'_>) -> Result
     }
     let mut responses = Vec::with_capacity(deleted.len());
     for deleted in &deleted {
-        let refusal = deleted.result.as_ref().err();
+        let (error_code, error_message) = told(&deleted.result);
         responses.push(DeletableTopicResult {
             name: deleted.name.as_deref(),
             topic_id: deleted.topic_id,
-            error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code.for_kafka()),
-            error_message: refusal.map(|refusal| refusal.message.as_str()),
+            error_code,
+            error_message,
         });
     }
     call.reply(&DeleteTopicsResponse { responses, ..Default::default() })

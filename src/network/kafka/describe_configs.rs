@@ -20,6 +20,7 @@ use crate::broker::Refusal;
 use super::Ending;
 use super::call::{Call, Reply};
 use super::configs::{self, FROM_DEFAULT, Row};
+use super::errors::told;
 
 /// `resource_type`: a topic.
 pub const TOPIC: i8 = 2;
@@ -31,10 +32,10 @@ pub async fn handle(call: &Call<'_>, request: DescribeConfigsRequest<'_>) -> Res
     let mut results = Vec::with_capacity(found.len());
     for (asked, found) in request.resources.iter().zip(&found) {
         let rows = found.as_deref().unwrap_or_default();
-        let refusal = found.as_ref().err();
+        let (error_code, error_message) = told(found);
         results.push(DescribeConfigsResult {
-            error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code.for_kafka()),
-            error_message: refusal.map(|refusal| refusal.message.as_str()),
+            error_code,
+            error_message,
             resource_type: asked.resource_type,
             resource_name: asked.resource_name,
             configs: rows.iter().map(|row| describe(row, &request)).collect(),

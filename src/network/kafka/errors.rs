@@ -3,6 +3,7 @@
 use duramen_protocol::batch::ProduceError;
 use duramen_protocol::codes::ErrorCode;
 
+use crate::broker::Refusal;
 use crate::shard::error::AskError;
 use crate::storage::SequenceError;
 
@@ -28,6 +29,14 @@ pub fn code_of(error: &AskError) -> ErrorCode {
         AskError::BrokenOffsets(_) | AskError::NoSubscription | AskError::SubscriptionInUse => {
             ErrorCode::UNKNOWN_SERVER_ERROR
         }
+    }
+}
+
+/// Code and words of what was granted or refused.
+pub fn told<T>(result: &Result<T, Refusal>) -> (ErrorCode, Option<&str>) {
+    match result {
+        Ok(_) => (ErrorCode::NONE, None),
+        Err(refusal) => (refusal.code.for_kafka(), Some(&refusal.message)),
     }
 }
 

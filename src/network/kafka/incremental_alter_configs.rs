@@ -20,6 +20,7 @@ use super::Ending;
 use super::alter_configs::{change_topic, check_type};
 use super::call::{Call, Reply};
 use super::configs::is_without_effect;
+use super::errors::told;
 
 /// The one configuration of a topic that is a list.
 const LIST: &str = "cleanup.policy";
@@ -34,10 +35,10 @@ pub async fn handle(
     }
     let mut responses = Vec::with_capacity(altered.len());
     for (resource, altered) in request.resources.iter().zip(&altered) {
-        let refusal = altered.as_ref().err();
+        let (error_code, error_message) = told(altered);
         responses.push(AlterConfigsResourceResponse {
-            error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code.for_kafka()),
-            error_message: refusal.map(|refusal| refusal.message.as_str()),
+            error_code,
+            error_message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
         });
