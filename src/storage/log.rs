@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use duramen_protocol::batch::TimestampType;
 use duramen_protocol::files::checkpoint::PartitionRecord;
 use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::files::segment::SegmentFile;
@@ -98,6 +99,12 @@ pub struct Log {
 }
 
 impl Log {
+    /// The time that the server gives batches, if it is the server that gives it.
+    pub fn server_time(&self, time_ms: i64) -> Option<i64> {
+        let gives = self.config.timestamp_type == TimestampType::LogAppendTime;
+        gives.then_some(time_ms)
+    }
+
     /// An empty log that has never been on disk.
     pub fn new(key: PartitionKey, folder_path: PathBuf, config: Arc<TopicConfig>) -> Log {
         let first = Segment::new(0, config.index_interval_bytes);

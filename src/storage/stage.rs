@@ -6,7 +6,7 @@
 //! going, and the caller asks again after the next completion. Only when all are there is
 //! anything changed.
 
-use duramen_protocol::batch::{self, BatchHeader, HEADER_LEN, TimestampType};
+use duramen_protocol::batch::{self, BatchHeader, HEADER_LEN};
 
 use super::log::{Life, Log, LogId};
 use super::producers::{SequenceError, Verdict};
@@ -75,7 +75,7 @@ impl<D: Disk> Store<D> {
             return Ok(Appended {
                 base_offset: batch.first_offset,
                 last_offset: batch.last_offset,
-                log_append_time_ms: None,
+                log_append_time_ms: log.server_time(batch.timestamp_ms),
                 duplicate: true,
             });
         }
@@ -143,8 +143,7 @@ impl<D: Disk> Store<D> {
         let mut blocks = std::mem::take(&mut self.spare_blocks).into_iter();
         let Some(log) = self.logs.get_mut(id) else { unreachable!("prepared {id:?}") };
         let base_offset = log.next;
-        let server_time = log.config.timestamp_type == TimestampType::LogAppendTime;
-        let log_append_time_ms = server_time.then_some(now.wall_ms);
+        let log_append_time_ms = log.server_time(now.wall_ms);
         let head = stamped_head(bytes, base_offset, start_epoch, log_append_time_ms);
         let place = BatchPlace {
             base_offset,
@@ -153,7 +152,9 @@ impl<D: Disk> Store<D> {
             len: bytes.len() as u32,
             max_timestamp: log_append_time_ms.unwrap_or(header.max_timestamp),
         };
-        log.producers.apply(header, base_offset, log.durable, now.wall_ms);
+        // As recovery reads it, and as the answer to a duplicate says.
+        let stamped = BatchHeader { max_timestamp: place.max_timestamp, ..*header };
+        log.producers.apply(&stamped, base_offset, log.durable, now.wall_ms);
         if log.epochs.last().is_none_or(|e| e.0 != start_epoch) {
             log.epochs.push((start_epoch, base_offset));
         }

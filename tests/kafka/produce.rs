@@ -8,7 +8,8 @@ use duramen_protocol::kafka::messages::{
 };
 
 use crate::support::kafka_wire::{KafkaWire, produce_request};
-use crate::{batch, connect};
+use crate::support::server::{Server, serve};
+use crate::{batch, connect, kafka_server};
 
 fn of_producer(producer_id: i64, epoch: i16, sequence: i32) -> Vec<u8> {
     let mut builder = BatchBuilder::new(Codec::None);
@@ -143,4 +144,29 @@ fn a_topics_own_bounds_hold() {
     wire.call(8, &request, |answer: ProduceResponse<'_>| {
         assert!(answer.responses[0].partition_responses[0].log_append_time_ms > 1_700_000_000_000);
     });
+}
+
+/// Offset and time of the answer to a duplicate are those of its original, over a restart too.
+#[test]
+fn a_duplicate_is_answered_like_its_original() {
+    let (dir, server) = kafka_server(&[]);
+    let mut wire = KafkaWire::connect(server.kafka[0]);
+    wire.create("stamped", 1, &[("message.timestamp.type", "LogAppendTime")]);
+    wire.create("created", 1, &[]);
+    let once = of_producer(7, 0, 0);
+    let produce = |wire: &mut KafkaWire, topic: &str| {
+        wire.call(8, &produce_request(topic, 0, &once), |answer: ProduceResponse<'_>| {
+            let partition = &answer.responses[0].partition_responses[0];
+            assert_eq!((partition.error_code, partition.base_offset), (ErrorCode::NONE, 0));
+            partition.log_append_time_ms
+        })
+    };
+    let [stamped, created] = ["stamped", "created"].map(|topic| produce(&mut wire, topic));
+    assert!(stamped > 1_700_000_000_000 && created == -1, "{stamped} {created}");
+    assert_eq!(["stamped", "created"].map(|topic| produce(&mut wire, topic)), [stamped, created]);
+    server.kill();
+    let mut again = serve(dir.path());
+    let server = Server::spawn(again.args(["--kafka", "127.0.0.1:0"])).unwrap();
+    let mut wire = KafkaWire::connect(server.kafka[0]);
+    assert_eq!(["stamped", "created"].map(|topic| produce(&mut wire, topic)), [stamped, created]);
 }

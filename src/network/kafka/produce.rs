@@ -9,6 +9,9 @@
 //! - A topic that is not there is made, where `auto.create.topics.enable` allows it and the version
 //!   has names. The server's own topics are INVALID_TOPIC_EXCEPTION.
 //! - zstd before version 7 is UNSUPPORTED_COMPRESSION_TYPE; transactions are not known yet.
+//! - A duplicate gets the answer of its original, and like that no time where the topic keeps the
+//!   producers'. (Kafka gives the batch's largest timestamp there, which Java's client then takes for
+//!   that of each record.)
 //! - 8+: a message says what is wrong, and the number of the record if it is one record's fault.
 //! - The batches are handed to their partitions in the order in which they came, across all
 //!   requests of the connection.
