@@ -49,7 +49,7 @@ pub use lock::{LockError, LockFile, lock_data_dir};
 pub use probe::{DirectIo, Probe, Setup, probe};
 pub use system::{
     ignore_file_size_signal, pin_current_thread, raise_nofile_limit, random_bytes, random_u128,
-    sendfile,
+    sendfile, volume_bytes,
 };
 
 /// Tells the owner of a disk that there are completions to poll for. Called from any thread.

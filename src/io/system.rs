@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -49,6 +50,16 @@ fn allowed_cpus() -> &'static [usize] {
         Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
         Err(_) => Vec::new(),
     })
+}
+
+/// Bytes of the volume that a folder is on: of all of it, and of what this process may still take.
+///
+/// # Errors
+/// When the system does not say.
+pub fn volume_bytes(folder: &Path) -> io::Result<(u64, u64)> {
+    let volume = rustix::fs::statvfs(folder)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+    Ok((bytes(volume.f_blocks), bytes(volume.f_bavail)))
 }
 
 /// Raises the limit on open files as far as the process may, and returns it.

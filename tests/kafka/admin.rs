@@ -213,7 +213,7 @@ fn records_are_deleted_and_epochs_end_where_they_should() {
 
 #[test]
 fn brokers_tell_of_themselves_once() {
-    let (mut wire, (_dir, server)) = connect();
+    let (mut wire, (dir, server)) = connect();
     wire.create("events", 4, &[]);
     let mut found = Vec::new();
     for address in &server.kafka {
@@ -221,6 +221,10 @@ fn brokers_tell_of_themselves_once() {
         wire.call(4, &DescribeLogDirsRequest::default(), |answer: DescribeLogDirsResponse<'_>| {
             let partitions = answer.results[0].topics.iter().flat_map(|topic| &topic.partitions);
             found.extend(partitions.map(|partition| partition.partition_index));
+            let (total, usable) = (answer.results[0].total_bytes, answer.results[0].usable_bytes);
+            let volume = rustix::fs::statvfs(dir.path()).unwrap();
+            assert_eq!(total as u64, volume.f_blocks * volume.f_frsize);
+            assert!((1..total).contains(&usable), "{usable} of {total}");
         });
     }
     found.sort_unstable();

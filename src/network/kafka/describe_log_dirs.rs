@@ -3,7 +3,9 @@
 //! - Clients ask every broker and add up, so each tells of the partitions of its own core alone;
 //!   with one port for all, of everything.
 //! - Null asks for all partitions; names that are not there are left out.
-//! - 4+: the size of the volume is left open (-1).
+//! - 4+: the size of the volume and what is free of it; -1 where the system does not say.
+
+use std::path::Path;
 
 use duramen_protocol::files::journal::PartitionKey;
 use duramen_protocol::kafka::messages::describe_log_dirs::{
@@ -11,6 +13,7 @@ use duramen_protocol::kafka::messages::describe_log_dirs::{
 };
 use duramen_protocol::kafka::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 
+use crate::io::volume_bytes;
 use crate::shard::request::{Answer, Ask};
 
 use super::Ending;
@@ -45,7 +48,16 @@ pub async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest<'_>) -> Res
     });
     let topics = topics.collect();
     let log_dir = call.settings.log_dir.as_str();
-    let results = vec![DescribeLogDirsResult { log_dir, topics, ..Default::default() }];
+    let volume = volume_bytes(Path::new(log_dir)).ok();
+    let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let result = DescribeLogDirsResult {
+        log_dir,
+        topics,
+        total_bytes: volume.map_or(-1, |(total, _)| bytes(total)),
+        usable_bytes: volume.map_or(-1, |(_, usable)| bytes(usable)),
+        ..Default::default()
+    };
+    let results = vec![result];
     call.reply(&DescribeLogDirsResponse { results, ..Default::default() })
 }
 
