@@ -131,6 +131,7 @@ fn a_log_of_kafkas_is_a_table() {
         offset: 3,
         leader_epoch: -1,
         metadata: "to be deleted".into(),
+        retention_ms: None,
     };
     let now = Now { monotonic_us: 0, wall_ms: 1_795_532_014_193 };
     let plan = table.commit(&catalog, "h-gone", vec![commit], now).unwrap().unwrap();

@@ -75,6 +75,7 @@ impl Simulation {
             offset: self.random.i64(0..1000),
             leader_epoch: self.random.i32(-1..5),
             metadata: "m".repeat(self.random.usize(2048..4097)),
+            retention_ms: None,
         });
         let commits: Vec<_> = commits.collect();
         let now = at_ms(self.now_ms);

@@ -11,8 +11,14 @@ use super::log::{Log, age, at_ms, catalog_with};
 const ID: TopicId = TopicId([1; 16]);
 
 fn commit(partition: u32, offset: i64) -> CommitOffset {
-    let metadata = String::new();
-    CommitOffset { topic: "logs".into(), partition, offset, leader_epoch: -1, metadata }
+    CommitOffset {
+        topic: "logs".into(),
+        partition,
+        offset,
+        leader_epoch: -1,
+        metadata: String::new(),
+        retention_ms: None,
+    }
 }
 
 fn refused(group: &str, commits: Vec<CommitOffset>) -> ErrorCode {
@@ -99,6 +105,29 @@ fn offsets_expire_unless_their_group_is_active() {
     assert_eq!(shown, [true, true, false]);
     let swept = table.sweep(&catalog, now, OFFSETS_RETENTION_MS, |key| age(key.group == "busy"));
     assert!(swept.plan.is_none());
+}
+
+/// Whatever the server's retention is; while somebody reads on from it, it stays all the same.
+#[test]
+fn a_commit_that_says_when_expires_then() {
+    let catalog = catalog_with(&[("logs", 4, ID)]);
+    let (mut table, mut log) = (OffsetTable::default(), Log::default());
+    let kept = |ms| CommitOffset { retention_ms: Some(ms), ..commit(0, 1) };
+    for (group, commit) in [("soon", kept(5)), ("late", kept(i64::MAX)), ("busy", kept(5))] {
+        let plan = table.commit(&catalog, group, vec![commit], at_ms(0)).unwrap().unwrap();
+        log.append(&mut table, plan, at_ms(0));
+    }
+    table.advance(log.end);
+    for (now, shown) in [(4, [true; 3]), (5, [false, true, true])] {
+        let now = at_ms(now);
+        let swept = table.sweep(&catalog, now, 1, |key| age(key.group == "busy"));
+        if let Some(plan) = swept.plan {
+            log.append(&mut table, plan, now);
+            table.advance(log.end);
+        }
+        let there = ["soon", "late", "busy"].map(|g| table.fetch(&catalog, g, "logs", 0).is_some());
+        assert_eq!(there, shown);
+    }
 }
 
 #[test]

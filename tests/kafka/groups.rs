@@ -17,6 +17,9 @@ use duramen_protocol::kafka::messages::offset_fetch::{
 use duramen_protocol::kafka::messages::sync_group::SyncGroupRequestAssignment;
 use duramen_protocol::kafka::messages::*;
 
+use rdkafka::Offset;
+
+use crate::librdkafka::read;
 use crate::support::kafka_wire::KafkaWire;
 use crate::support::server::{Server, folder, serve};
 
@@ -25,7 +28,7 @@ const PARTITIONS: i32 = 12;
 const GROUP: &str = "readers";
 
 /// A member, on a connection of its own to whoever coordinates its group.
-struct Member {
+pub struct Member {
     wire: KafkaWire,
     id: String,
     generation: i32,
@@ -36,7 +39,7 @@ struct Member {
 }
 
 /// A server whose groups do not wait for more members, and the folder with its data.
-fn server() -> (tempfile::TempDir, Server) {
+pub fn group_server() -> (tempfile::TempDir, Server) {
     let dir = folder();
     std::fs::write(dir.path().join("knobs.toml"), "group.initial.rebalance.delay.ms = 0").unwrap();
     let server = start(&dir);
@@ -64,7 +67,7 @@ fn coordinator(server: &Server, group: &str) -> KafkaWire {
 
 impl Member {
     /// Somebody who is told an id, and not yet in the group.
-    fn new(server: &Server) -> Member {
+    pub fn new(server: &Server) -> Member {
         let mut member = Member {
             wire: coordinator(server, GROUP),
             id: String::new(),
@@ -78,7 +81,7 @@ impl Member {
         member
     }
 
-    fn send_join(&mut self) -> i32 {
+    pub fn send_join(&mut self) -> i32 {
         let protocol =
             JoinGroupRequestProtocol { name: "range", metadata: b"\0\0\0\0\0\x01\0\x06events" };
         let id = self.id.clone();
@@ -96,7 +99,7 @@ impl Member {
         )
     }
 
-    fn joined(&mut self, number: i32) -> ErrorCode {
+    pub fn joined(&mut self, number: i32) -> ErrorCode {
         let frame = self.wire.receive().expect("an answer");
         let answer: JoinGroupResponse<'_> = KafkaWire::answer(&frame, number, 9);
         self.id = answer.member_id.to_owned();
@@ -135,7 +138,7 @@ impl Member {
         answer.error_code
     }
 
-    fn heartbeat(&mut self) -> ErrorCode {
+    pub fn heartbeat(&mut self) -> ErrorCode {
         let request = HeartbeatRequest {
             group_id: GROUP,
             generation_id: self.generation,
@@ -225,7 +228,7 @@ fn rebalance(members: &mut [Member]) {
 }
 
 /// Three members of the group, each with its partitions.
-fn three(server: &Server) -> Vec<Member> {
+pub fn three(server: &Server) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for _ in 0..3 {
         members.push(Member::new(server));
@@ -237,7 +240,7 @@ fn three(server: &Server) -> Vec<Member> {
 
 #[test]
 fn members_share_the_partitions_and_take_over_those_of_one_that_dies() {
-    let (_dir, server) = server();
+    let (_dir, server) = group_server();
     let mut members = three(&server);
     assert!(members.iter().all(|member| member.partitions.len() == 4));
     let dead = members.remove(0);
@@ -252,7 +255,7 @@ fn members_share_the_partitions_and_take_over_those_of_one_that_dies() {
 
 #[test]
 fn a_killed_server_finds_its_members_and_their_offsets_again() {
-    let (dir, server) = server();
+    let (dir, server) = group_server();
     let mut members = three(&server);
     for member in &mut members {
         for partition in member.partitions.clone() {
@@ -279,7 +282,7 @@ fn a_killed_server_finds_its_members_and_their_offsets_again() {
 
 #[test]
 fn any_broker_takes_what_is_for_a_group_and_answers_as_kafka_does() {
-    let (_dir, server) = server();
+    let (_dir, server) = group_server();
     let mut wires: Vec<KafkaWire> = server.kafka.iter().map(|at| KafkaWire::connect(*at)).collect();
     assert_eq!(commit(&mut wires[0], "m", 3, 0, 5), ErrorCode::GROUP_ID_NOT_FOUND);
     assert_eq!(committed(&mut wires[1], 0), (-1, -1, String::new()));
@@ -334,6 +337,56 @@ fn any_broker_takes_what_is_for_a_group_and_answers_as_kafka_does() {
     assert_eq!(committed(&mut wires[1], 0), (-1, -1, String::new()));
     assert_eq!(deleted(&mut wires[1]), [ErrorCode::NONE, not_found]);
     assert_eq!(describe(&mut wires[0], 6, GROUP).0, not_found);
+}
+
+/// What brings more than one may is refused, and the log says why: clients say something else.
+#[test]
+fn a_member_that_brings_too_much_is_refused_and_the_log_says_why() {
+    let (_dir, server) = group_server();
+    let metadata = vec![0; 300 << 10];
+    let protocols = vec![JoinGroupRequestProtocol { name: "range", metadata: &metadata }];
+    let join = JoinGroupRequest {
+        group_id: GROUP,
+        session_timeout_ms: 6_000,
+        protocol_type: "consumer",
+        protocols,
+        ..Default::default()
+    };
+    let code = coordinator(&server, GROUP)
+        .call(9, &join, |answer: JoinGroupResponse<'_>| answer.error_code);
+    assert_eq!(code, ErrorCode::GROUP_MAX_SIZE_REACHED);
+    server.says("it brings 307", 1);
+}
+
+/// Versions 2 to 4 of a commit say how long the offsets are to be kept.
+#[test]
+fn a_commit_that_says_for_how_long_is_kept_with_its_time() {
+    let (_dir, server) = group_server();
+    let place = OffsetCommitRequestPartition { committed_offset: 5, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: TOPIC, partitions: vec![place], ..Default::default() };
+    let request = OffsetCommitRequest {
+        group_id: GROUP,
+        generation_id_or_member_epoch: -1,
+        retention_time_ms: 90_000,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let mut wire = KafkaWire::connect(server.kafka[0]);
+    for version in [4, 5] {
+        wire.call(version, &request, |answer: OffsetCommitResponse<'_>| {
+            assert!(answer.topics[0].partitions[0].error_code.is_ok(), "{answer:?}");
+        });
+    }
+    let written = read(server.kafka[0], "__consumer_offsets", 16, Offset::Beginning, 2);
+    let values: Vec<&[u8]> =
+        written.values().flatten().map(|record| record.value.as_deref().unwrap()).collect();
+    let number =
+        |value: &[u8], at: usize| i64::from_be_bytes(value[at..at + 8].try_into().unwrap());
+    // Version, offset, no metadata, the commit's time, the expiry's; later versions have none.
+    assert_eq!((values[0][..2].to_vec(), number(values[0], 2)), (vec![0, 1], 5));
+    assert_eq!(number(values[0], 20) - number(values[0], 12), 90_000);
+    assert_eq!(values[1][..2], [0, 4]);
 }
 
 fn offset_deleted(wire: &mut KafkaWire) -> ErrorCode {

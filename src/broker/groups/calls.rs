@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use duramen_protocol::codes::ErrorCode;
 
+use super::member::join_bytes;
 use super::records::GroupRecord;
 
 /// A consumer wants to be a member, or a member is ready for a rebalance.
@@ -28,6 +29,14 @@ pub struct Join {
     pub takes_member_id: bool,
     /// Whether the client knows [`Joined::skip_assignment`].
     pub may_skip_assignment: bool,
+}
+
+impl Join {
+    /// What a member with these protocols takes of memory, roughly, beside its names: bounded by
+    /// [`limits::GROUP_MEMBER_BYTES_MAX`](crate::limits::GROUP_MEMBER_BYTES_MAX).
+    pub fn bytes(&self) -> usize {
+        join_bytes(&self.protocols)
+    }
 }
 
 /// The generation that a member is in.

@@ -117,11 +117,8 @@ impl<W: Copy> Coordinator<W> {
         if !(shortest..=longest).contains(&session_ms) {
             return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
-        let bytes = member::join_bytes(&join.protocols);
-        if bytes > limits::GROUP_MEMBER_BYTES_MAX {
-            return Err(ErrorCode::INVALID_REQUEST);
-        }
-        if self.bytes + bytes > limits::GROUPS_BYTES_MAX {
+        let bytes = join.bytes();
+        if bytes > limits::GROUP_MEMBER_BYTES_MAX || self.bytes + bytes > limits::GROUPS_BYTES_MAX {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
         Ok(())

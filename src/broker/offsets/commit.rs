@@ -18,6 +18,8 @@ pub struct CommitOffset {
     pub leader_epoch: i32,
     /// The consumer's own words.
     pub metadata: String,
+    /// For how long it is kept, in ms from its commit on; none for the server's retention.
+    pub retention_ms: Option<i64>,
 }
 
 /// Checks the name of a group.

@@ -103,7 +103,7 @@ impl OffsetTable {
                 leader_epoch: commit.leader_epoch,
                 metadata: commit.metadata,
                 commit_timestamp_ms: now.wall_ms,
-                expire_timestamp_ms: None,
+                expire_timestamp_ms: commit.retention_ms.map(|ms| now.wall_ms.saturating_add(ms)),
                 topic_id,
             };
             changes.push(Change::Offset(key, Some(value)));

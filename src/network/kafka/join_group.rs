@@ -4,9 +4,15 @@
 //! - 0: the session timeout is the rebalance timeout, too.
 //! - 4+: whoever has no id gets one with `MEMBER_ID_REQUIRED`, and comes back with it.
 //! - 5+: static members, by `group.instance.id`.
+//! - A member for which there is no room is GROUP_MAX_SIZE_REACHED, and the server's log says why:
+//!   `group.max.size` members are there, or it brings more bytes than one may, or all have too many.
+//!   Kafka bounds the members alone, and then fails to store what they bring.
+//! - Whoever goes away while it waits is answered no more. As in Kafka it stays a member until its
+//!   session is over.
 //! - 9+: a leader that is back within its session is told to skip the assignment.
 
 use bytes::Bytes;
+use duramen_protocol::codes::ErrorCode;
 use duramen_protocol::kafka::messages::join_group::{
     JoinGroupRequestProtocol, JoinGroupResponseMember,
 };
@@ -14,6 +20,7 @@ use duramen_protocol::kafka::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use crate::broker::groups::{Join, Joined, JoinedMember, NotJoined};
 use crate::io::random_bytes;
+use crate::limits;
 use crate::shard::groups::{GroupAnswer, GroupAsk};
 
 use super::Ending;
@@ -24,6 +31,7 @@ pub async fn handle(call: &Call<'_>, request: JoinGroupRequest<'_>) -> Result<Re
     let group = request.group_id;
     let said = request.member_id;
     let join = join(call, request)?;
+    let bytes = join.bytes();
     let joined = match ask(call, group, GroupAsk::Join(join)).await {
         Ok(GroupAnswer::Joined(joined)) => joined,
         Ok(other) => unreachable!("a join was answered with {other:?}"),
@@ -32,9 +40,24 @@ pub async fn handle(call: &Call<'_>, request: JoinGroupRequest<'_>) -> Result<Re
     match &joined {
         Ok(joined) => call.reply(&response(joined)),
         Err(NotJoined { code, member_id }) => {
+            if *code == ErrorCode::GROUP_MAX_SIZE_REACHED {
+                say_why(call, group, bytes);
+            }
             call.reply(&JoinGroupResponse { error_code: *code, member_id, ..Default::default() })
         }
     }
+}
+
+/// Says why there is no room for a member that brings so many bytes: clients say something else.
+fn say_why(call: &Call<'_>, group: &str, bytes: usize) {
+    let (most, all) = (limits::GROUP_MEMBER_BYTES_MAX, limits::GROUPS_BYTES_MAX);
+    let why = match bytes > most {
+        true => format!("it brings {bytes} bytes of protocols and metadata, {most} are allowed"),
+        false => format!(
+            "group.max.size members are there, or its coordinator's groups have {all} bytes"
+        ),
+    };
+    eprintln!("duramen: {}: no room for a member in the group {group:?}: {why}", call.peer);
 }
 
 fn join(call: &Call<'_>, request: JoinGroupRequest<'_>) -> Result<Join, Ending> {

@@ -4,7 +4,8 @@
 //!   together, or, when the group refuses, none.
 //! - By a member of the group's generation; or, with generation -1, by anybody while the group has
 //!   no members, which also makes a group.
-//! - 2 to 4: a time to keep the offsets is passed over; `offsets.retention.minutes` holds.
+//! - 2 to 4: the time to keep the offsets, -1 for `offsets.retention.minutes`. As in Kafka, it
+//!   counts from the commit, and offsets in topics that a member reads stay whatever it is.
 //! - Below 9 a generation of a group that is not there is illegal; from 9 on the group is not found.
 //! - 10: topics by id.
 
@@ -35,6 +36,8 @@ pub async fn handle(call: &Call<'_>, request: OffsetCommitRequest<'_>) -> Result
     }
     // Also without any: whether the member is known is to be said all the same.
     let OffsetCommitRequest { group_id, member_id, group_instance_id, .. } = request;
+    let retention_ms = Some(request.retention_time_ms).filter(|&ms| ms != -1);
+    offsets.iter_mut().for_each(|offset: &mut CommitOffset| offset.retention_ms = retention_ms);
     let generation = request.generation_id_or_member_epoch;
     let member = membership(group_id, generation, member_id, group_instance_id);
     let commit = |key| Ask::CommitOffsets { key, member, offsets };
@@ -89,6 +92,7 @@ fn check(
         offset: partition.committed_offset,
         leader_epoch: partition.committed_leader_epoch,
         metadata: partition.committed_metadata.unwrap_or_default().to_owned(),
+        retention_ms: None,
     };
     check_commit(catalog, &offset).map_err(|refusal| refusal.code.for_kafka())?;
     Ok(offset)

@@ -66,7 +66,7 @@ impl Connection {
 
 fn wanted(offset: CommittedOffset) -> CommitOffset {
     let CommittedOffset { topic, partition, offset, metadata } = offset;
-    CommitOffset { topic, partition, offset, leader_epoch: NO_EPOCH, metadata }
+    CommitOffset { topic, partition, offset, leader_epoch: NO_EPOCH, metadata, retention_ms: None }
 }
 
 fn committed(position: Position) -> CommittedOffset {

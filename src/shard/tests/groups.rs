@@ -73,6 +73,7 @@ impl Bench {
             offset,
             leader_epoch: 3,
             metadata: "mine".into(),
+            retention_ms: None,
         }];
         self.ask(Ask::CommitOffsets { key: key(), member, offsets })
     }

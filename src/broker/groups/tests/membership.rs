@@ -263,5 +263,5 @@ fn memory_is_accounted_for_and_bounded() {
     assert_eq!(bench.coordinator.bytes, 0);
     let huge = vec![("range".to_owned(), Bytes::from(vec![0; limits::GROUP_MEMBER_BYTES_MAX]))];
     let call = bench.join(Join { protocols: huge, ..new("a") });
-    assert_eq!(bench.refusal(call), ErrorCode::INVALID_REQUEST);
+    assert_eq!(bench.refusal(call), ErrorCode::GROUP_MAX_SIZE_REACHED);
 }
