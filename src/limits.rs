@@ -105,6 +105,8 @@ pub const HANDLES: usize = 16_384;
 pub const SUBSCRIPTIONS: usize = 4096;
 /// Bytes of records in one answer to a Kafka client, unless a single batch is larger.
 pub const KAFKA_FETCH_BYTES: u32 = 16 << 20;
+/// Bytes of further requests that are read while one of a Kafka client waits.
+pub const READ_AHEAD_BYTES: usize = 64 << 10;
 /// Fetch sessions of one core, as Kafka's `max.incremental.fetch.session.cache.slots`.
 pub const FETCH_SESSIONS: usize = 1000;
 /// Partitions in all of them.

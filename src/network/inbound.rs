@@ -110,6 +110,11 @@ impl Inbound {
         frame.freeze()
     }
 
+    /// How many bytes there are.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Waits for bytes. Returns `false` when there will be none. Can be dropped and called again.
     ///
     /// # Errors

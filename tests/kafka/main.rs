@@ -12,6 +12,7 @@ mod librdkafka;
 mod many_partitions;
 mod produce;
 mod sessions;
+mod waiting;
 
 use duramen_protocol::batch::{BatchBuilder, Codec};
 use support::kafka_wire::KafkaWire;

@@ -5,6 +5,9 @@
 //!              │                              ^                                          │
 //!              └─ no ──> wait until it is empty ──> handler ─────────────────────────────┴──> outbox
 //! ```
+//! A handler that may wait long, for records or for a group's other members, is dropped when the
+//! client goes away meanwhile: so what comes behind such a request is read ahead, to a bound.
+//!
 //! Everything of it is one task: what waits, waits at its place, and with it, by way of the
 //! socket's own window, the client.
 
@@ -39,6 +42,9 @@ use super::{api_versions, produce};
 
 /// How TLS begins: a handshake of version 3.
 const TLS: u32 = 0x1603;
+
+/// What may be answered only after a long time.
+const MAY_WAIT: [ApiKey; 3] = [ApiKey::Fetch, ApiKey::JoinGroup, ApiKey::SyncGroup];
 
 /// A connection of Kafka's protocol.
 pub struct Connection {
@@ -126,7 +132,7 @@ impl Connection {
         loop {
             match inbound.take_prefixed(self.settings.request_bytes_max) {
                 Ok(Some(frame)) => {
-                    if let Err(ending) = self.take(frame).await {
+                    if let Err(ending) = self.take(frame, &mut inbound, &mut requests).await {
                         return ending;
                     }
                 }
@@ -158,7 +164,12 @@ impl Connection {
     }
 
     /// Takes one request.
-    async fn take(&self, frame: Bytes) -> Result<(), Ending> {
+    async fn take(
+        &self,
+        frame: Bytes,
+        inbound: &mut Inbound,
+        requests: &mut OwnedReadHalf,
+    ) -> Result<(), Ending> {
         let mut body = Reader::new(&frame);
         let header = RequestHeader::decode(&mut body)?;
         let call = Call {
@@ -173,7 +184,11 @@ impl Connection {
             Some(ApiKey::Produce) => self.produce(&call, body, &frame).await,
             Some(api) => {
                 self.all_answered().await;
-                let reply = handle(api, &call, body).await?;
+                let handler = handle(api, &call, body);
+                let reply = match MAY_WAIT.contains(&api) {
+                    true => unless_gone(handler, inbound, requests).await?,
+                    false => handler.await?,
+                };
                 self.send(reply).await;
                 Ok(())
             }
@@ -261,4 +276,30 @@ impl Connection {
         self.socket.outbox(|outbox| !outbox.holds_records())
             && self.socket.outbox(|outbox| outbox.buffered()) < limits::OUTBOX_BYTES
     }
+}
+
+/// Runs a handler to its end, or until the client has gone away.
+async fn unless_gone(
+    handler: impl Future<Output = Result<Reply, Ending>>,
+    inbound: &mut Inbound,
+    requests: &mut OwnedReadHalf,
+) -> Result<Reply, Ending> {
+    tokio::select! {
+        biased;
+        reply = handler => reply,
+        ending = gone(inbound, requests) => Err(ending),
+    }
+}
+
+/// Waits until the client has gone away, as long as that can be told: behind more requests than are
+/// read ahead its end is not seen.
+async fn gone(inbound: &mut Inbound, requests: &mut OwnedReadHalf) -> Ending {
+    while inbound.buffered() < limits::READ_AHEAD_BYTES {
+        match inbound.read(requests).await {
+            Ok(true) => {}
+            Ok(false) => return Ending::Gone(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => return Ending::Gone(error),
+        }
+    }
+    std::future::pending().await
 }

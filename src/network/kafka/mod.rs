@@ -25,7 +25,8 @@
 //! another, and answers leave in the order of their requests all the same.
 //!
 //! Memory a connection: the request it reads, which grows with the bytes that have come and ends at
-//! `socket.request.max.bytes`; produce requests of [`crate::limits::APPEND_CREDIT_BYTES`] that are
+//! `socket.request.max.bytes`; [`crate::limits::READ_AHEAD_BYTES`] behind one that waits, or what one
+//! read brings; produce requests of [`crate::limits::APPEND_CREDIT_BYTES`] that are
 //! not answered yet; one answer, of which a fetch holds [`crate::limits::PINNED_BYTES`] in memory
 //! or one read from the disk. Its socket is not read from beyond.
 
