@@ -2,6 +2,7 @@
 
 mod admin;
 mod cores;
+mod first_record;
 mod groups;
 mod members;
 mod records;
