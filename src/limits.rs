@@ -20,11 +20,12 @@ pub const GROUP_BYTES: usize = 1 << 20;
 
 /// A run of one partition that fills blocks of this many bytes skips the journal.
 ///
-/// An extent saves the disk half of its bytes, and costs the file system's own commit, as it goes to
-/// space that was only reserved. Measured on a virtual disk of 1.1 GB/s (medians of three runs;
-/// `duramen bench produce`, at full speed and with `--rate 431500 --linger-ms 0.25
-/// --in-flight 1000`), with runs from 256 KiB, 512 KiB, 1 MiB, and with none: 822, 908, 864 and
-/// 779 MB/s; p99.9 at the rate 6.3, 4.4, 3.2 and 5.4 ms.
+/// An extent saves the disk half of its bytes, and costs the file system a commit of its own, as it
+/// goes to space that was only reserved. On a virtual disk of 1.3 GB/s that makes little difference
+/// (`duramen bench produce`, medians of three): with runs from 64, 128, 256, 512 and 1024 KiB on it
+/// took 1217, 1255, 1235, 1257 and 1161 MB/s at full speed, and with `--rate 431500 --linger-ms 0.25
+/// --in-flight 1000` the median was 0.98, 0.88, 0.92, 0.83 and 0.83 ms, p99.9 4.9, 5.6, 8.5, 4.9 and
+/// 6.1 ms. Without extents at full speed: 779 MB/s.
 pub const EXTENT_BYTES_MIN: u64 = 512 << 10;
 /// Bytes of a group that skip the journal.
 pub const EXTENT_BYTES_MAX: u64 = 4 << 20;

@@ -191,6 +191,20 @@ impl Log {
         let open = self.segments.iter().find(|s| s.materialised < s.end)?;
         (open.grouped < open.end && open.is_writable()).then_some(open.base)
     }
+
+    /// Whether a group will take what is staged straight to the segment, unless a write there is in
+    /// its way. Where producers are fast there always would be one, and everything would be written
+    /// twice.
+    pub(super) fn awaits_extent(&self, bytes_min: u64) -> bool {
+        let segment = self.extent_segment().and_then(|base| self.segment(base));
+        !self.must_flush()
+            && segment.is_some_and(|segment| {
+                let gap = segment.grouped - segment.materialised;
+                segment.naming != Naming::Failed
+                    && segment.end - segment.grouped >= bytes_min
+                    && gap + bytes_min <= limits::EXTENT_BYTES_MAX
+            })
+    }
 }
 
 impl Segment {

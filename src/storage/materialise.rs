@@ -65,7 +65,9 @@ impl<D: Disk> Store<D> {
     /// Queues the logs with the largest tails; less than a block is written only when it must be.
     /// Several at a time, as looking at all logs takes long where there are many.
     fn queue_largest(&mut self) {
-        let idle = self.logs.iter().filter(|(_, l)| !l.writing && !l.queued);
+        let bytes_min = self.config.extent_bytes_min;
+        let may_be_written = |l: &Log| !l.writing && !l.queued && !l.awaits_extent(bytes_min);
+        let idle = self.logs.iter().filter(|(_, l)| may_be_written(l));
         let mut tails: Vec<(std::cmp::Reverse<u64>, LogId)> = idle
             .map(|(id, l)| (std::cmp::Reverse(l.unmaterialised_bytes()), id))
             .filter(|(bytes, _)| bytes.0 >= self.block_bytes)
@@ -83,8 +85,9 @@ impl<D: Disk> Store<D> {
         let block_bytes = self.block_bytes;
         let Some(log) = self.logs.get_mut(id) else { return };
         log.queued = false;
-        // An extent is on its way; what is left is considered when that is done.
-        if log.writing {
+        // An extent is on its way, or will be with the next group, which brings this along; what is
+        // left is considered when that is done.
+        if log.writing || log.awaits_extent(self.config.extent_bytes_min) {
             return;
         }
         let Some(plan) = log.plan_write(block_bytes) else { return };
@@ -164,7 +167,7 @@ impl<D: Disk> Store<D> {
 
 impl Log {
     /// Someone waits for the segments to be complete up to a byte.
-    fn must_flush(&self) -> bool {
+    pub(super) fn must_flush(&self) -> bool {
         let draining = |s: &Segment| {
             s.phase == Phase::Draining && s.durable == s.end && s.materialised < s.end
         };
