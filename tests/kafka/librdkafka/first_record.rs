@@ -2,11 +2,11 @@
 //!
 //! `cargo test --release --test kafka -- --ignored --nocapture the_first_record` prints it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rdkafka::producer::{BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::{MINUTE, producer};
+use super::{AllDelivered, config};
 use crate::kafka_server;
 
 const ROUNDS: usize = 11;
@@ -20,9 +20,15 @@ fn the_first_record_after_a_start() {
         // On a folder that is new.
         let (_dir, server) = kafka_server(&[]);
         let ready_us = start.elapsed().as_micros();
-        let producer = producer(server.kafka[0], &[("linger.ms", "0"), ("acks", "all")]);
-        producer.send(BaseRecord::<(), str>::to("first").payload("record")).unwrap();
-        producer.flush(MINUTE).unwrap();
+        let mut config = config(server.kafka[0]);
+        config.set("linger.ms", "0").set("acks", "all");
+        // Its events are asked for here: a producer with a thread of its own asks every 100 ms.
+        let producer: BaseProducer<AllDelivered> =
+            config.create_with_context(AllDelivered).unwrap();
+        producer.send(BaseRecord::to("first").key("key").payload("record")).unwrap();
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::from_millis(1));
+        }
         rounds.push((start.elapsed().as_micros(), ready_us));
     }
     rounds.sort_unstable();

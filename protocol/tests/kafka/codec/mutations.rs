@@ -1,7 +1,8 @@
 //! Damaged messages: no bytes make a decoder panic or take more memory than their length allows.
 //!
-//! `DURAMEN_SEEDS=10000 cargo test --release -p duramen-protocol mutations` runs as many seeds as
-//! asked; each damages every message and version once.
+//! `DURAMEN_SEEDS=22000 cargo test --release -p duramen-protocol mutations` runs as many seeds as
+//! asked; each damages every sample of every message and version once: 22,000 make ten million
+//! damaged messages.
 
 use duramen_protocol::kafka::decoder::MEMORY_PER_BYTE_MAX;
 use duramen_protocol::kafka::{Message, RequestHeader};
