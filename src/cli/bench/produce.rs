@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use duramen_protocol::batch::Codec;
-use duramen_tools::bench::{BenchError, Content, produce};
+use duramen_tools::bench::{Acks, BenchError, Content, produce};
 
 use super::rounds::Rounds;
 use super::setup::SetupArgs;
@@ -86,7 +86,11 @@ impl Produce {
             producers: self.producers,
             in_flight: self.in_flight,
             partitions: self.partitions,
-            acknowledged: self.acks != "0",
+            acks: match self.acks.as_str() {
+                "all" => Acks::All,
+                "1" => Acks::Leader,
+                _ => Acks::None,
+            },
             codec: self.compression,
             rate: self.rate,
             warm_up: self.rounds.warm_up,

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
-use duramen_tools::bench::{BenchError, Cpus, Setup};
+use duramen_tools::bench::{BenchError, Cpus, Protocol, Setup};
 
 /// Where to measure, and what to write.
 #[derive(Clone, Debug, Args)]
@@ -49,6 +49,7 @@ impl SetupArgs {
             None => Ok(default()),
         };
         Ok(Setup {
+            protocol: Protocol::Native,
             server: self.server,
             server_cpus: cpus(self.server_cores, Cpus::server_default)?,
             load_cpus: cpus(self.load_cores, Cpus::load_default)?,

@@ -6,13 +6,14 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::error::{BenchError, Result, Tried};
+use super::load::dialect::Acks;
 use super::load::{self, Plan};
 use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::server::Server;
 use super::session::{Session, Setup, Topic};
+use super::target::Protocol;
 use super::times::Times;
-use super::wire::Wire;
 
 /// Files that are open besides connections.
 const OTHER_FILES: u64 = 1000;
@@ -78,13 +79,15 @@ struct Beside {
 
 fn measure_once(session: &mut Session<'_>, options: &Options, payload: &Payload) -> Result<Beside> {
     let mut server = session.server()?;
-    let topic = Topic::new(&server, 1, &[])?;
+    let protocol = session.setup.protocol;
+    let topic = Topic::new(&server, protocol, 1, &[])?;
     let plan = Plan {
+        protocol,
         topic: topic.name(),
         payload,
         producers: options.active,
         in_flight: 1,
-        answers: true,
+        acks: Acks::All,
         rate: None,
         warm_up: options.warm_up,
         lasting: options.lasting,
@@ -92,7 +95,7 @@ fn measure_once(session: &mut Session<'_>, options: &Options, payload: &Payload)
     };
     let alone = load::run(&plan, &mut server)?.tally.times;
     let before = server.usage();
-    let idle = connect(&mut server, options.idle)?;
+    let idle = connect(&mut server, protocol, options.idle)?;
     let grown_bytes = before
         .zip(server.usage())
         .map(|(before, after)| after.anonymous_bytes.saturating_sub(before.anonymous_bytes));
@@ -104,9 +107,13 @@ fn measure_once(session: &mut Session<'_>, options: &Options, payload: &Payload)
 }
 
 /// Connections that have said hello.
-fn connect(server: &mut Server, count: usize) -> Result<Vec<std::net::TcpStream>> {
-    let connect = |_| Ok(Wire::connect(server.address())?.into_parts().0);
-    let connected = (0..count).map(connect).collect();
+fn connect(
+    server: &mut Server,
+    protocol: Protocol,
+    count: usize,
+) -> Result<Vec<std::net::TcpStream>> {
+    let target = server.target(protocol)?;
+    let connected = (0..count).map(|_| target.greet()).collect();
     server.judge(connected)
 }
 

@@ -1,12 +1,12 @@
 //! `bench consume`: how fast a reader catches up, from the page cache and from the disk.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
 use super::bare::joined;
 use super::bare::stream::{Source, Streamed, stream};
+use super::cpus::Cpus;
 use super::error::{BenchError, Result};
 use super::fill::Fill;
 use super::load::reader::Reader;
@@ -15,13 +15,13 @@ use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::segments::Segments;
 use super::server::Server;
-use super::session::{Session, Setup};
-use super::wire::Wire;
+use super::session::{Session, Setup, Topic};
+use super::target::{Protocol, Target};
 
 /// The topic that is read.
 const TOPIC: &str = "bench-consume";
 /// Several of them, so that most of the log is sealed, as most of any log is.
-const SEGMENT_BYTES: &str = "268435456";
+const SEGMENT_BYTES: (&str, &str) = ("segment.bytes", "268435456");
 
 /// What to read.
 #[derive(Clone, Debug)]
@@ -39,33 +39,57 @@ pub struct Options {
 /// Reads and prints what came of it.
 ///
 /// # Errors
-/// When the server dies or a record is missing, or it is not one of our own.
+/// When the server dies or a record is missing.
 pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> {
-    if setup.server.is_some() {
-        let what = "the files of a server that runs elsewhere can't be sent bare, nor taken out of \
-                    the page cache: `bench consume` starts its own";
-        return Err(BenchError::Usage(what.into()));
-    }
     let mut session = Session::open(setup)?;
-    let rows = measure(&mut session, options)?;
+    let rows = match setup.server {
+        Some(_) => measure_elsewhere(&mut session, options)?,
+        None => measure(&mut session, options)?,
+    };
     session.finish(&rows.finish(), out)
+}
+
+/// The row `consume.warm` of a server whose files are not at hand: they can be neither sent bare
+/// nor taken out of the page cache.
+fn measure_elsewhere(session: &mut Session<'_>, options: &Options) -> Result<Rows> {
+    let payload = Payload::fixed(options.record_bytes, options.batch_records)?;
+    let protocol = session.setup.protocol;
+    let server = session.server()?;
+    let topic = Topic::new(&server, protocol, 1, &[SEGMENT_BYTES])?;
+    session.progress.say(format!("writing a log of {} MB", options.log_bytes / 1_000_000));
+    let target = server.target(protocol)?;
+    let records = Fill::open(target, topic.name(), &payload)?.up_to(options.log_bytes)?;
+    let catching_up = CatchingUp { target, topic: topic.name(), end: records as i64 };
+    let mut rows = Rows::new();
+    session.progress.say("reading everything once");
+    catching_up.read_all(session.sides().load)?;
+    for round in 1..=options.rounds {
+        session.progress.say(format!("consume.warm, round {round} of {}", options.rounds));
+        let bytes_s = catching_up.read_all(session.sides().load)?;
+        rows.add("consume.warm", Unit::BytesPerSecond, Sample::alone(bytes_s));
+    }
+    rows.note("consume.warm", "written and read once before");
+    let why = "the files of a server that runs elsewhere stay in its page cache";
+    rows.add_absent("consume.cold", Unit::BytesPerSecond, why.into());
+    Ok(rows)
 }
 
 /// The rows `consume.warm` and `consume.cold`, and what they cost the server.
 pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Rows> {
     let payload = Payload::fixed(options.record_bytes, options.batch_records)?;
-    let mut log = StoredLog::new(session, options.log_bytes, &payload)?;
+    let protocol = session.setup.protocol;
+    let mut log = StoredLog::new(session, options.log_bytes, &payload, &[])?;
     let mut rows = Rows::new();
     // A server checks what it did not write itself when it is first read.
     session.progress.say("reading everything once");
-    log.consume(session)?;
+    log.consume(session, protocol)?;
     for round in 1..=options.rounds {
         for (id, is_warm) in [("consume.warm", true), ("consume.cold", false)] {
             session.progress.say(format!("{id}, round {round} of {}", options.rounds));
             log.prepare(is_warm)?;
             let bare = log.send_bare(session)?;
             log.prepare(is_warm)?;
-            let read = log.consume(session)?;
+            let read = log.consume(session, protocol)?;
             rows.add(id, Unit::BytesPerSecond, Sample::beside(read.bytes_s, bare.bytes_s));
             let cpu_s_gb = read.server_cpu_s / (log.bytes as f64 / 1e9);
             rows.add(format!("{id}.cpu_gb"), Unit::SecondsPerGb, Sample::alone(cpu_s_gb));
@@ -86,42 +110,47 @@ pub(super) struct StoredLog {
 }
 
 /// What reading it took.
-struct Caught {
-    bytes_s: f64,
+pub(super) struct Caught {
+    pub(super) bytes_s: f64,
     server_cpu_s: f64,
 }
 
 impl StoredLog {
-    /// Writes one. The server is started anew behind that, so that the files have their lengths.
+    /// Writes one, by what the load speaks, to a server with more `arguments`. The server is started
+    /// anew behind that, so that the files have their lengths.
     pub(super) fn new(
         session: &mut Session<'_>,
         log_bytes: u64,
         payload: &Payload,
+        arguments: &[&str],
     ) -> Result<StoredLog> {
         session.progress.say(format!("writing a log of {} MB", log_bytes / 1_000_000));
+        let protocol = session.setup.protocol;
         let data = session.fresh_data();
-        let mut server = session.start_keeping(&data, &[])?;
+        let mut server = session.start_keeping(&data, arguments)?;
         let fill = |server: &Server| {
-            let mut wire = Wire::connect(server.address())?;
-            wire.create(TOPIC, 1, &[("segment.bytes", SEGMENT_BYTES)])?;
-            Fill::open(server, TOPIC, payload)?.up_to(log_bytes)
+            let target = server.target(protocol)?;
+            target.create(TOPIC, 1, &[SEGMENT_BYTES])?;
+            Fill::open(target, TOPIC, payload)?.up_to(log_bytes)
         };
         let filled = fill(&server);
         let records = server.judge(filled)?;
         server.stop()?;
         let segments = Segments::of(&data, TOPIC, 0)?;
-        let server = session.start_on(&data, &[])?;
+        let server = session.start_on(&data, arguments)?;
         let bytes = segments.paths().iter().map(|path| length(path)).sum();
         Ok(StoredLog { server, segments, records, bytes })
     }
 
     /// What somebody needs to read it while the server is busy with others.
-    pub(super) fn catching_up(&self) -> CatchingUp {
-        CatchingUp {
-            address: self.server.address(),
-            segments: self.segments.clone(),
-            end: self.records as i64,
-        }
+    pub(super) fn catching_up(&self, protocol: Protocol) -> Result<CatchingUp<'static>> {
+        let target = self.server.target(protocol)?;
+        Ok(CatchingUp { target, topic: TOPIC, end: self.records as i64 })
+    }
+
+    /// Its files.
+    pub(super) fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// Into the page cache with it, or out of it.
@@ -144,46 +173,46 @@ impl StoredLog {
         Ok(streamed)
     }
 
-    fn consume(&mut self, session: &Session<'_>) -> Result<Caught> {
+    /// Reads everything once, and takes the time.
+    pub(super) fn consume(&mut self, session: &Session<'_>, protocol: Protocol) -> Result<Caught> {
         let before = self.server.usage().unwrap_or_default();
-        let start = Instant::now();
-        let read = self.read_all(session);
-        let elapsed = start.elapsed().as_secs_f64();
-        let bytes = self.server.judge(read)?;
+        let read = self.catching_up(protocol)?.read_all(session.sides().load);
+        let bytes_s = self.server.judge(read)?;
         let used = self.server.usage().unwrap_or_default().since(&before);
-        Ok(Caught { bytes_s: bytes as f64 / elapsed, server_cpu_s: used.cpu_s })
-    }
-
-    fn read_all(&self, session: &Session<'_>) -> Result<u64> {
-        let catching_up = self.catching_up();
-        let cpus = session.sides().load;
-        let (records, bytes) = std::thread::scope(|scope| {
-            joined(scope.spawn(|| {
-                cpus.pin(0)?;
-                let mut reader = catching_up.subscribe()?;
-                reader.read_to(&[catching_up.end])?;
-                Ok((reader.records(), reader.bytes()))
-            }))
-        })?;
-        expect(records, self.records)?;
-        Ok(bytes)
+        Ok(Caught { bytes_s, server_cpu_s: used.cpu_s })
     }
 }
 
-/// A stored log, for a reader on a thread of its own.
-#[derive(Clone, Debug)]
-pub(super) struct CatchingUp {
-    address: SocketAddr,
-    pub(super) segments: Segments,
+/// A log of one partition, for a reader on a thread of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CatchingUp<'a> {
+    target: Target,
+    topic: &'a str,
     /// The offset that it ends before.
     pub(super) end: i64,
 }
 
-impl CatchingUp {
+impl CatchingUp<'_> {
     /// A reader from the beginning on.
-    pub(super) fn subscribe(&self) -> Result<Reader> {
-        let owner = Wire::connect(self.address)?.describe(TOPIC)?.partitions[0].core;
-        Reader::subscribe(self.address, owner, TOPIC, &[(0, 0)])
+    pub(super) fn open(&self) -> Result<Reader> {
+        let home = self.target.home(self.topic, 0)?;
+        Reader::open(self.target.protocol, home, self.topic, &[(0, 0)])
+    }
+
+    /// Reads everything on the first of those processors, and gives the bytes a second.
+    fn read_all(&self, cpus: &Cpus) -> Result<f64> {
+        let start = Instant::now();
+        let (records, bytes) = std::thread::scope(|scope| {
+            joined(scope.spawn(|| {
+                cpus.pin(0)?;
+                let mut reader = self.open()?;
+                reader.read_to(&[self.end])?;
+                Ok((reader.records(), reader.bytes()))
+            }))
+        })?;
+        let elapsed = start.elapsed().as_secs_f64();
+        expect(records, self.end as u64)?;
+        Ok(bytes as f64 / elapsed)
     }
 }
 

@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 use super::bare::joined;
 use super::bare::stream::{Source, drain};
 use super::error::{BenchError, Result};
+use super::load::appender::Appender;
+use super::load::dialect::Opening;
 use super::load::reader::Reader;
 use super::payload::{Batch, Payload};
 use super::report::{Rows, Sample, Unit};
 use super::server::Server;
 use super::session::{Session, Setup, Topic};
-use super::wire::{PATIENCE, Wire};
+use super::wire::PATIENCE;
 
 /// Bytes that the producer is ahead of the slowest subscriber at most.
 const AHEAD_BYTES: u64 = 4 << 20;
@@ -149,7 +151,7 @@ fn fan_out(
     payload: &Payload,
     subscribers: usize,
 ) -> Result<Fanned> {
-    let topic = Topic::new(server, 1, &[])?;
+    let topic = Topic::new(server, session.setup.protocol, 1, &[])?;
     let before = server.usage();
     let result = try_fan_out(session, server, &topic, options, payload, subscribers);
     let used = before.zip(server.usage()).map(|(before, after)| after.since(&before).cpu_s);
@@ -164,17 +166,18 @@ fn try_fan_out(
     payload: &Payload,
     subscribers: usize,
 ) -> Result<Fanned> {
-    let owner = Wire::connect(server.address())?.describe(topic.name())?.partitions[0].core;
-    let mut wire = Wire::connect_to(server.address(), owner)?;
-    let handle = wire.open(topic.name(), 0)?;
-    let subscribe = |_| Reader::subscribe(server.address(), owner, topic.name(), &[(0, 0)]);
+    let protocol = session.setup.protocol;
+    let home = server.target(protocol)?.home(topic.name(), 0)?;
+    let opening = Opening { home, topic: topic.name(), partitions: &[0] };
+    let mut appender = Appender::open(protocol, &opening)?;
+    let subscribe = |_| Reader::open(protocol, home, topic.name(), &[(0, 0)]);
     let readers = (0..subscribers).map(subscribe).collect::<Result<Vec<_>>>()?;
     let shared = &Shared::new(subscribers, options);
     let cpus = session.sides().load;
     let (bytes_in, read) = std::thread::scope(|scope| -> Result<_> {
         let producing = scope.spawn(|| {
             cpus.pin(0)?;
-            shared.or_fail(produce(&mut wire, handle, payload.batch(0), shared))
+            shared.or_fail(produce(&mut appender, payload.batch(0), shared))
         });
         let producer = producing.thread().clone();
         let read_on_thread = |(i, mut reader): (usize, Reader)| {
@@ -200,7 +203,7 @@ fn try_fan_out(
 }
 
 /// Produces until the window closes, and then tells everybody where the end is. Gives the bytes.
-fn produce(wire: &mut Wire, handle: u32, batch: &Batch, shared: &Shared) -> Result<u64> {
+fn produce(appender: &mut Appender, batch: &Batch, shared: &Shared) -> Result<u64> {
     let len = batch.bytes.len() as u64;
     let (mut sent, mut acknowledged) = (0, 0);
     while Instant::now() < shared.until && !shared.failed.load(Ordering::Relaxed) {
@@ -210,13 +213,13 @@ fn produce(wire: &mut Wire, handle: u32, batch: &Batch, shared: &Shared) -> Resu
             continue;
         }
         if sent - acknowledged == IN_FLIGHT as u64 {
-            wire.acknowledged()?;
+            appender.acknowledged()?;
             acknowledged += 1;
         }
-        wire.send_append(handle, &batch.bytes)?;
+        appender.append(0, &batch.bytes)?;
         sent += 1;
     }
-    (acknowledged..sent).try_for_each(|_| wire.acknowledged().map(drop))?;
+    (acknowledged..sent).try_for_each(|_| appender.acknowledged().map(drop))?;
     shared.end.store(sent * batch.records, Ordering::Relaxed);
     Ok(sent * len)
 }

@@ -1,11 +1,12 @@
 //! Fills a topic, for benchmarks of what is read or recovered.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use super::error::{BenchError, Result};
+use super::load::appender::Appender;
+use super::load::dialect::Opening;
 use super::payload::Payload;
-use super::server::Server;
+use super::target::{Home, Target};
 use super::wire::Wire;
 
 /// Batches under way on one connection.
@@ -18,10 +19,11 @@ const EXTRA_BYTES_MAX: u64 = 512 << 20;
 /// Appends to the partitions of a topic in turn.
 pub(crate) struct Fill<'a> {
     payload: &'a Payload,
-    /// A connection to each core, and what is unanswered on it.
-    wires: BTreeMap<u16, (Wire, usize)>,
-    /// Each partition's core and handle.
-    handles: Vec<(u16, u32)>,
+    target: Target,
+    /// A connection to each home, and what is unanswered on it.
+    appenders: BTreeMap<Home, (Appender, usize)>,
+    /// Each partition's home, and which one of those that it has it is.
+    partitions: Vec<(Home, usize)>,
     turn: usize,
     records: u64,
     bytes: u64,
@@ -32,19 +34,20 @@ impl<'a> Fill<'a> {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn open(server: &Server, topic: &str, payload: &'a Payload) -> Result<Fill<'a>> {
-        let described = Wire::connect(server.address())?.describe(topic)?;
-        let mut wires = BTreeMap::new();
-        let mut handles = Vec::new();
-        for (partition, described) in (0..).zip(&described.partitions) {
-            let core = described.core;
-            let (wire, _) = match wires.entry(core) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert((Wire::connect_to(server.address(), core)?, 0)),
-            };
-            handles.push((core, wire.open(topic, partition)?));
+    pub(crate) fn open(target: Target, topic: &str, payload: &'a Payload) -> Result<Fill<'a>> {
+        let mut owned: BTreeMap<Home, Vec<u32>> = BTreeMap::new();
+        let mut partitions = Vec::new();
+        for (partition, home) in (0..).zip(target.homes(topic)?) {
+            let theirs = owned.entry(home).or_default();
+            partitions.push((home, theirs.len()));
+            theirs.push(partition);
         }
-        Ok(Fill { payload, wires, handles, turn: 0, records: 0, bytes: 0 })
+        let mut appenders = BTreeMap::new();
+        for (home, partitions) in owned {
+            let opening = Opening { home, topic, partitions: &partitions };
+            appenders.insert(home, (Appender::open(target.protocol, &opening)?, 0));
+        }
+        Ok(Fill { payload, target, appenders, partitions, turn: 0, records: 0, bytes: 0 })
     }
 
     /// Appends until the log holds so many bytes, and everything is durable; gives the records.
@@ -59,18 +62,19 @@ impl<'a> Fill<'a> {
         Ok(self.records)
     }
 
-    /// Goes on until the journals are as full as they get: just before a checkpoint frees them.
+    /// Goes on until the journals are as full as they get: just before a checkpoint frees them. The
+    /// target is a native one.
     ///
     /// # Errors
     /// As for [`Fill::up_to`].
     pub(crate) fn until_journals_are_full(&mut self) -> Result<u64> {
+        let mut wire = Wire::connect(self.target.address)?;
         let (mut fullest, end) = (0, self.bytes + EXTRA_BYTES_MAX);
         while self.bytes < end {
             for _ in 0..BATCHES_A_LOOK {
                 self.append()?;
             }
             self.settle()?;
-            let Some((wire, _)) = self.wires.values_mut().next() else { break };
             let used = wire.counters()?.get("duramen_journal_files").copied().unwrap_or(0);
             if used < fullest {
                 break;
@@ -81,17 +85,17 @@ impl<'a> Fill<'a> {
     }
 
     fn append(&mut self) -> Result<()> {
-        let (core, handle) = self.handles[self.turn % self.handles.len()];
+        let (home, index) = self.partitions[self.turn % self.partitions.len()];
         let batch = self.payload.batch(self.turn);
         self.turn += 1;
-        let Some((wire, in_flight)) = self.wires.get_mut(&core) else {
-            return Err(BenchError::Connection(format!("no connection to core {core}")));
+        let Some((appender, in_flight)) = self.appenders.get_mut(&home) else {
+            return Err(BenchError::Connection(format!("no connection to {home:?}")));
         };
         if *in_flight == IN_FLIGHT {
-            wire.acknowledged()?;
+            appender.acknowledged()?;
             *in_flight -= 1;
         }
-        wire.send_append(handle, &batch.bytes)?;
+        appender.append(index, &batch.bytes)?;
         *in_flight += 1;
         self.records += batch.records;
         self.bytes += batch.bytes.len() as u64;
@@ -100,9 +104,9 @@ impl<'a> Fill<'a> {
 
     /// Waits until everything is acknowledged.
     fn settle(&mut self) -> Result<()> {
-        for (wire, in_flight) in self.wires.values_mut() {
+        for (appender, in_flight) in self.appenders.values_mut() {
             for _ in 0..std::mem::take(in_flight) {
-                wire.acknowledged()?;
+                appender.acknowledged()?;
             }
         }
         Ok(())

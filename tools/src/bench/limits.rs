@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::bare::stream::{Source, drain};
 use super::bare::{disk, echo, memory};
 use super::error::{Result, Tried};
+use super::load::dialect::Acks;
 use super::load::{Plan, run_against_echo};
 use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::session::{Session, Setup};
+use super::target::Protocol;
 use super::times::{PERCENTILES, Times};
 
 /// Connections of the many round trips.
@@ -80,11 +82,12 @@ fn trip_limits(session: &mut Session<'_>, lasting: Duration, rows: &mut Rows) ->
     session.hdr.add("trip1k", &trips);
     let payload = Payload::fixed(1000, 1)?;
     let plan = Plan {
+        protocol: Protocol::Native,
         topic: "",
         payload: &payload,
         producers: CONNECTIONS,
         in_flight: 1,
-        answers: true,
+        acks: Acks::All,
         rate: None,
         warm_up: lasting / 4,
         lasting,

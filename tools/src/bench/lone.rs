@@ -2,43 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use duramen_protocol::native::frame;
-use duramen_protocol::native::messages::Credit;
-
 use super::cpus::Cpus;
 use super::error::{BenchError, Result};
-use super::load::walk::Walk;
+use super::load::appender::Appender;
+use super::load::dialect::Opening;
+use super::load::reader::Reader;
 use super::payload::Payload;
 use super::server::Server;
+use super::target::{Protocol, Target};
 use super::times::{Times, repeat};
-use super::wire::{Wire, append_frame};
-
-/// What a subscriber lets the server push at first, and again once half of it is used.
-const CREDIT_BYTES: u32 = 1 << 20;
+use super::wire::PATIENCE;
 
 /// A producer that waits for each of its records.
 struct Lone {
-    wire: Wire,
+    appender: Appender,
     frame: Vec<u8>,
     /// The offset that comes next.
     next: i64,
 }
 
 impl Lone {
-    fn connect(server: &Server, topic: &str, record_bytes: usize) -> Result<Lone> {
-        let owner = Wire::connect(server.address())?.describe(topic)?.partitions[0].core;
-        let mut wire = Wire::connect_to(server.address(), owner)?;
-        let handle = wire.open(topic, 0)?;
-        let frame = append_frame(7, handle, &Payload::fixed(record_bytes, 1)?.batch(0).bytes);
-        Ok(Lone { wire, frame, next: 0 })
+    fn connect(target: &Target, topic: &str, record_bytes: usize) -> Result<Lone> {
+        let home = target.home(topic, 0)?;
+        let opening = Opening { home, topic, partitions: &[0] };
+        let mut appender = Appender::open(target.protocol, &opening)?;
+        let frame = appender.frame(0, &Payload::fixed(record_bytes, 1)?.batch(0).bytes)?;
+        Ok(Lone { appender, frame, next: 0 })
     }
 
     fn send(&mut self) -> Result<()> {
-        self.wire.send(&self.frame)
+        self.appender.send(&self.frame)
     }
 
     fn acknowledged(&mut self) -> Result<()> {
-        let offset = self.wire.acknowledged()?;
+        let offset = self.appender.acknowledged()?;
         if offset != self.next {
             let what = format!("offset {offset} was given where {} was due", self.next);
             return Err(BenchError::Missing(what));
@@ -48,56 +45,71 @@ impl Lone {
     }
 }
 
+/// What to measure, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone<'a> {
+    pub(crate) protocol: Protocol,
+    /// A new topic.
+    pub(crate) topic: &'a str,
+    /// The processors of the load.
+    pub(crate) cpus: &'a Cpus,
+    /// Bytes of a record's value.
+    pub(crate) record_bytes: usize,
+    /// Before anything counts.
+    pub(crate) warm_up: Duration,
+    pub(crate) lasting: Duration,
+}
+
 /// From the sending of an append until it is acknowledged, one at a time, to a new topic.
 ///
 /// # Errors
 /// When the server dies, refuses, or loses count.
-pub(crate) fn appends(
-    server: &mut Server,
-    topic: &str,
-    cpus: &Cpus,
-    record_bytes: usize,
-    (warm_up, lasting): (Duration, Duration),
-) -> Result<Times> {
+pub(crate) fn appends(server: &mut Server, alone: &Alone<'_>) -> Result<Times> {
     let measure = |server: &Server| {
-        cpus.pin(0)?;
-        let mut lone = Lone::connect(server, topic, record_bytes)?;
+        alone.cpus.pin(0)?;
+        let target = server.target(alone.protocol)?;
+        let mut lone = Lone::connect(&target, alone.topic, alone.record_bytes)?;
         let mut once = || {
             lone.send()?;
             lone.acknowledged()
         };
-        repeat(warm_up, &mut once)?;
-        repeat(lasting, once)
+        repeat(alone.warm_up, &mut once)?;
+        repeat(alone.lasting, once)
     };
     let times = measure(server);
-    cpus.allow()?;
+    alone.cpus.allow()?;
     server.judge(times)
 }
 
-/// From the sending of an append until it is pushed to a subscriber, one at a time, to a new topic.
+/// From the sending of an append until a consumer at the log's end has it, one at a time, to a new
+/// topic.
 ///
 /// # Errors
 /// As for [`appends`].
-pub(crate) fn pushes(
-    server: &mut Server,
-    topic: &str,
-    cpus: &Cpus,
-    record_bytes: usize,
-    (warm_up, lasting): (Duration, Duration),
-) -> Result<Times> {
+pub(crate) fn pushes(server: &mut Server, alone: &Alone<'_>) -> Result<Times> {
     let measure = |server: &Server| {
-        cpus.pin(0)?;
-        let mut lone = Lone::connect(server, topic, record_bytes)?;
-        let mut subscriber = Subscriber::connect(server, topic)?;
-        let (mut times, end) = (Times::new(), Instant::now() + warm_up + lasting);
-        let from = end - lasting;
+        alone.cpus.pin(0)?;
+        let target = server.target(alone.protocol)?;
+        let mut lone = Lone::connect(&target, alone.topic, alone.record_bytes)?;
+        let home = target.home(alone.topic, 0)?;
+        let mut reader = Reader::open(alone.protocol, home, alone.topic, &[(0, 0)])?;
+        let (mut times, end) = (Times::new(), Instant::now() + alone.warm_up + alone.lasting);
+        let from = end - alone.lasting;
         loop {
+            // A consumer that has to ask has asked before the record is there.
+            reader.ask()?;
             let start = Instant::now();
             if start >= end {
                 return Ok(times);
             }
             lone.send()?;
-            subscriber.wait_for(lone.next)?;
+            while !reader.has_reached(&[lone.next + 1]) {
+                reader.step()?;
+                if start.elapsed() > PATIENCE {
+                    let what = format!("a record was not read for {} s", PATIENCE.as_secs());
+                    return Err(BenchError::Connection(what));
+                }
+            }
             if start >= from {
                 times.add(start.elapsed());
             }
@@ -105,38 +117,6 @@ pub(crate) fn pushes(
         }
     };
     let times = measure(server);
-    cpus.allow()?;
+    alone.cpus.allow()?;
     server.judge(times)
-}
-
-struct Subscriber {
-    wire: Wire,
-    subscription: u32,
-    walk: Walk,
-    used_bytes: u32,
-}
-
-impl Subscriber {
-    fn connect(server: &Server, topic: &str) -> Result<Subscriber> {
-        let owner = Wire::connect(server.address())?.describe(topic)?.partitions[0].core;
-        let mut wire = Wire::connect_to(server.address(), owner)?;
-        let handle = wire.open(topic, 0)?;
-        let subscription = wire.subscribe(handle, 0, CREDIT_BYTES)?.subscription;
-        Ok(Subscriber { wire, subscription, walk: Walk::new(0), used_bytes: 0 })
-    }
-
-    /// Takes pushes until the record at `offset` has come.
-    fn wait_for(&mut self, offset: i64) -> Result<()> {
-        while !self.walk.has_reached(offset + 1) {
-            let bytes = self.wire.pushed()?;
-            self.used_bytes += bytes.len() as u32;
-            self.walk.feed(bytes)?;
-        }
-        if self.used_bytes > CREDIT_BYTES / 2 {
-            let credit = Credit { bytes: self.used_bytes };
-            self.wire.send(&frame::request(0, self.subscription, &credit))?;
-            self.used_bytes = 0;
-        }
-        Ok(())
-    }
 }

@@ -9,6 +9,7 @@
 //! ```text
 //! limits  produce  latency ...      a command each: its options, its runs, its rows
 //! session   server   beside         what they share: folder and results, the server, the limits
+//! target                            the server as a protocol reaches it: topics, owners, ends
 //! load    lone    payload pacing    the load: many producers, a single one, batches, an even rate
 //! bare    direct                    the machine alone: disk, round trips, streams, memory
 //! wire    times   process   cpus    a connection, histograms, /proc, processors
@@ -53,11 +54,14 @@ mod segments;
 mod server;
 mod session;
 mod slow_disk;
+mod target;
 mod times;
 mod wire;
 
 pub use cpus::Cpus;
 pub use error::BenchError;
 pub use litter::clear;
+pub use load::dialect::Acks;
 pub use payload::Content;
 pub use session::Setup;
+pub use target::Protocol;

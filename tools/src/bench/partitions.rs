@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::error::Result;
 use super::fill::Fill;
+use super::load::dialect::Acks;
 use super::load::{self, Plan};
 use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::server::Server;
 use super::session::{Session, Setup, Topic};
+use super::target::Protocol;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -46,9 +48,9 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
     let payload = Payload::fixed(options.record_bytes, 1)?;
     let mut server = session.server()?;
     session.progress.say("the first record of each partition");
-    let topics: Result<Vec<_>> =
-        options.partitions.iter().map(|&n| begun_topic(&mut server, n, &payload)).collect();
-    let topics = topics?;
+    let protocol = session.setup.protocol;
+    let begun = |&n: &u32| begun_topic(&mut server, protocol, n, &payload);
+    let topics = options.partitions.iter().map(begun).collect::<Result<Vec<_>>>()?;
     let mut rows = Rows::new();
     for round in 1..=options.rounds {
         let mut first = None;
@@ -56,11 +58,12 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
             let (of, id) = (options.rounds, format!("partitions{partitions}"));
             session.progress.say(format!("{partitions} partitions, round {round} of {of}"));
             let plan = Plan {
+                protocol,
                 topic: topic.name(),
                 payload: &payload,
                 producers: options.producers,
                 in_flight: 1,
-                answers: true,
+                acks: Acks::All,
                 rate: None,
                 warm_up: options.warm_up,
                 lasting: options.lasting,
@@ -83,10 +86,16 @@ pub(super) fn measure(session: &mut Session<'_>, options: &Options) -> Result<Ro
 
 /// A topic with a record in each partition: what the first one costs, the making of files, is
 /// another matter.
-fn begun_topic(server: &mut Server, partitions: u32, payload: &Payload) -> Result<Topic> {
-    let topic = Topic::new(server, partitions, &[])?;
+fn begun_topic(
+    server: &mut Server,
+    protocol: Protocol,
+    partitions: u32,
+    payload: &Payload,
+) -> Result<Topic> {
+    let topic = Topic::new(server, protocol, partitions, &[])?;
     let bytes = payload.batch(0).bytes.len() as u64 * u64::from(partitions);
-    let filled = Fill::open(server, topic.name(), payload).and_then(|mut fill| fill.up_to(bytes));
+    let target = server.target(protocol)?;
+    let filled = Fill::open(target, topic.name(), payload).and_then(|mut fill| fill.up_to(bytes));
     server.judge(filled)?;
     Ok(topic)
 }

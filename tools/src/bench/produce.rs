@@ -7,6 +7,7 @@ use duramen_protocol::batch::Codec;
 
 use super::beside::{LoneLimit, StreamLimit};
 use super::error::{BenchError, Result};
+use super::load::dialect::Acks;
 use super::load::{self, Plan, Run};
 use super::payload::{Content, Payload};
 use super::report::{Rows, Sample, Unit};
@@ -32,8 +33,8 @@ pub struct Options {
     pub in_flight: usize,
     /// Partitions of the topic.
     pub partitions: u32,
-    /// Whether batches are acknowledged.
-    pub acknowledged: bool,
+    /// Who has to have a batch before it is acknowledged.
+    pub acks: Acks,
     /// How batches are compressed.
     pub codec: Codec,
     /// Records a second, all producers together: an open loop. Without it each producer sends as
@@ -87,13 +88,14 @@ pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> 
         let stream = StreamLimit::measure(&session, options.lasting.min(LIMIT_TIME_MAX))?;
         let lone = LoneLimit::measure(&session, options.lasting.min(LIMIT_TIME_MAX))?;
         session.progress.say(format!("producing, round {round} of {}", options.rounds));
-        let topic = Topic::new(&server, options.partitions, &[])?;
+        let topic = Topic::new(&server, setup.protocol, options.partitions, &[])?;
         let plan = Plan {
+            protocol: setup.protocol,
             topic: topic.name(),
             payload: &payload,
             producers: options.producers,
             in_flight: options.in_flight,
-            answers: options.acknowledged,
+            acks: options.acks,
             rate: options.rate,
             warm_up: options.warm_up,
             lasting: options.lasting,
@@ -101,7 +103,7 @@ pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> 
         };
         let run = load::run(&plan, &mut server)?;
         add_rates(&mut rows, &run, &stream);
-        if options.acknowledged {
+        if options.acks != Acks::None {
             rows.add_percentiles("produce", &run.tally.times, |quantile| Some(lone.at(quantile)));
             session.hdr.add("produce", &run.tally.times);
         }

@@ -10,7 +10,7 @@ use super::cpus::Cpus;
 use super::error::{BenchError, Result, Tried};
 use super::process::{Usage, thread_cpu};
 use super::server::Server;
-use super::wire::Wire;
+use super::target::Protocol;
 
 /// Records between two looks at the clock.
 const RECORDS_A_LOOK: usize = 256;
@@ -90,8 +90,7 @@ fn share(own_s: f64, before: Option<Usage>, after: Option<Usage>) -> Option<f64>
 }
 
 fn expect(server: &Server, topic: &str, sent: u64) -> Result<()> {
-    let described = Wire::connect(server.address())?.describe(topic)?;
-    let durable: u64 = described.partitions.iter().map(|p| p.durable_end as u64).sum();
+    let durable = server.target(Protocol::Native)?.records(topic)?;
     match durable == sent {
         true => Ok(()),
         false => {

@@ -16,7 +16,7 @@ use super::payload::Payload;
 use super::report::{Rows, Sample, Unit};
 use super::server::Server;
 use super::session::{Session, Setup};
-use super::wire::Wire;
+use super::target::Protocol;
 
 /// The topic that is recovered.
 const TOPIC: &str = "bench-recovery";
@@ -102,8 +102,9 @@ pub(super) fn ready_after_kill(
 }
 
 fn fill(server: &Server, options: &Options, log_bytes: u64, payload: &Payload) -> Result<u64> {
-    Wire::connect(server.address())?.create(TOPIC, options.partitions, &[])?;
-    let mut fill = Fill::open(server, TOPIC, payload)?;
+    let target = server.target(Protocol::Native)?;
+    target.create(TOPIC, options.partitions, &[])?;
+    let mut fill = Fill::open(target, TOPIC, payload)?;
     fill.up_to(log_bytes)?;
     fill.until_journals_are_full()
 }
@@ -131,8 +132,7 @@ fn entry_name(path: &Path) -> &str {
 }
 
 fn expect(server: &Server, records: u64) -> Result<()> {
-    let described = Wire::connect(server.address())?.describe(TOPIC)?;
-    let there: u64 = described.partitions.iter().map(|p| p.durable_end as u64).sum();
+    let there = server.target(Protocol::Native)?.records(TOPIC)?;
     match there == records {
         true => Ok(()),
         false => {

@@ -18,6 +18,7 @@ use super::cpus::Cpus;
 use super::error::{BenchError, Result, Tried};
 use super::litter;
 use super::process::Usage;
+use super::target::{Protocol, Target};
 
 /// How long a server that broke a connection has to be gone before it counts as alive.
 const LAST_BREATH: Duration = Duration::from_secs(2);
@@ -92,9 +93,20 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// Where it listens to native clients.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// It, as that protocol reaches it.
+    ///
+    /// # Errors
+    /// When it does not speak it.
+    pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
+        let address = match protocol {
+            Protocol::Native => self.address,
+        };
+        Ok(Target { address, protocol })
     }
 
     /// From its start to its `ready`; zero if it was there before.

@@ -12,11 +12,13 @@ use super::folder::Folder;
 use super::progress::Progress;
 use super::report::{self, HdrLog, Row};
 use super::server::{Server, Start};
-use super::wire::Wire;
+use super::target::{Protocol, Target};
 
 /// What the command line says for every benchmark.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// What the load speaks.
+    pub protocol: Protocol,
     /// `HOST:PORT` of a server that runs already; without it each benchmark starts its own.
     pub server: Option<String>,
     /// The processors of the embedded server: one core of it on each.
@@ -140,7 +142,7 @@ impl<'a> Session<'a> {
 #[derive(Debug)]
 pub(crate) struct Topic {
     name: String,
-    address: std::net::SocketAddr,
+    target: Target,
 }
 
 impl Topic {
@@ -148,13 +150,19 @@ impl Topic {
     ///
     /// # Errors
     /// When the server refuses.
-    pub(crate) fn new(server: &Server, partitions: u32, configs: &[(&str, &str)]) -> Result<Topic> {
+    pub(crate) fn new(
+        server: &Server,
+        protocol: Protocol,
+        partitions: u32,
+        configs: &[(&str, &str)],
+    ) -> Result<Topic> {
         // On a server that runs elsewhere others may measure as well.
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("duramen-bench-{}-{count}", std::process::id());
-        Wire::connect(server.address())?.create(&name, partitions, configs)?;
-        Ok(Topic { name, address: server.address() })
+        let target = server.target(protocol)?;
+        target.create(&name, partitions, configs)?;
+        Ok(Topic { name, target })
     }
 
     /// Its name.
@@ -166,8 +174,6 @@ impl Topic {
 impl Drop for Topic {
     fn drop(&mut self) {
         // A server that is gone has taken its topics with it.
-        if let Ok(mut wire) = Wire::connect(self.address) {
-            let _ = wire.delete(&self.name);
-        }
+        let _ = self.target.delete(&self.name);
     }
 }

@@ -1,7 +1,4 @@
-//! A connection that asks and waits, without any machinery in between.
-//!
-//! What a lone append takes is measured with it, as nothing costs less than one `write` and one
-//! `read`; and every command sets its topics up with it.
+//! A native connection that asks and waits: every command sets its topics up with it.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Write};
@@ -9,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use duramen_protocol::native::messages::{
-    AppendAnswer, Config, CreateTopic, DeleteTopic, DescribeTopic, DescribeTopicAnswer, Hello,
-    HelloAnswer, MetricValue, Open, PushHead, Stats, Subscribe, SubscribeAnswer,
+    Config, CreateTopic, DeleteTopic, DescribeTopic, DescribeTopicAnswer, Hello, HelloAnswer,
+    MetricValue, Open, Stats,
 };
 use duramen_protocol::native::{
     ANY_CORE, Call, ErrorAnswer, FrameHeader, HEADER_LEN, Message, Opcode, frame,
@@ -98,17 +95,6 @@ impl Wire {
         self.stream.get_mut().write_all(bytes).map_err(broken)
     }
 
-    /// Sends a batch, and does not wait for its answer.
-    ///
-    /// # Errors
-    /// When the server is gone.
-    pub(crate) fn send_append(&mut self, handle: u32, batch: &[u8]) -> Result<()> {
-        self.correlation += 1;
-        let header = FrameHeader::append(self.correlation, handle, 0, batch.len() as u32);
-        self.send(&header.encode())?;
-        self.send(batch)
-    }
-
     /// The next frame's header; its body can be looked at until the next one.
     ///
     /// # Errors
@@ -122,47 +108,12 @@ impl Wire {
         Ok(header)
     }
 
-    /// Waits until a batch that was sent is acknowledged, and gives its offset.
-    ///
-    /// # Errors
-    /// When it is refused.
-    pub(crate) fn acknowledged(&mut self) -> Result<i64> {
-        let header = self.next()?;
-        let answer: AppendAnswer = answer(&header, Opcode::Append, &self.body)?;
-        Ok(answer.base_offset)
-    }
-
-    /// The log's bytes of the next push.
-    ///
-    /// # Errors
-    /// When the subscription ends.
-    pub(crate) fn pushed(&mut self) -> Result<&[u8]> {
-        let header = self.next()?;
-        if header.opcode != Opcode::Push.request() || self.body.len() < PushHead::LEN {
-            return Err(unexpected(&header, &self.body));
-        }
-        Ok(&self.body[PushHead::LEN..])
-    }
-
     /// Opens a partition that this core owns, and gives its handle.
     ///
     /// # Errors
     /// When there is none.
     pub(crate) fn open(&mut self, topic: &str, partition: u32) -> Result<u32> {
         Ok(self.call(0, &Open::plain(topic, partition))?.handle)
-    }
-
-    /// Subscribes from `offset` on.
-    ///
-    /// # Errors
-    /// When the server refuses.
-    pub(crate) fn subscribe(
-        &mut self,
-        handle: u32,
-        offset: i64,
-        credit_bytes: u32,
-    ) -> Result<SubscribeAnswer> {
-        self.call(handle, &Subscribe { offset, credit_bytes })
     }
 
     /// Makes a topic.
@@ -216,12 +167,6 @@ impl Wire {
         }
         Ok(counters)
     }
-}
-
-/// The frame of an append.
-pub(crate) fn append_frame(correlation: u32, handle: u32, batch: &[u8]) -> Vec<u8> {
-    let header = FrameHeader::append(correlation, handle, 0, batch.len() as u32);
-    [&header.encode()[..], batch].concat()
 }
 
 /// A header of 16 bytes that are there.

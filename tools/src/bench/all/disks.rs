@@ -9,6 +9,7 @@ use crate::bench::recovery;
 use crate::bench::report::{Rows, Sample, Unit};
 use crate::bench::session::{Session, Topic};
 use crate::bench::slow_disk::SlowDisk;
+use crate::bench::target::Protocol;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 1000;
@@ -60,7 +61,7 @@ pub(super) fn measure_slow(session: &mut Session<'_>, scale: &Scale) -> Result<R
         let (cpus, target) = (session.sides().server, disk::Target::Reserved);
         let bare = slow.held(|| disk::large(session.folder(), cpus, 2, target, scale.lasting));
         let bare = bare.tried(|| "cannot hold this process's disk".into())??.bytes_s;
-        let topic = Topic::new(&server, 1, &[])?;
+        let topic = Topic::new(&server, Protocol::Native, 1, &[])?;
         let load_cpus = &session.setup.load_cpus;
         let run = load::run(&plan(scale, topic.name(), &payload, load_cpus, (1, 12)), &mut server)?;
         rows.add("slowdisk", Unit::BytesPerSecond, Sample::beside(run.bytes_s(), bare));

@@ -7,6 +7,7 @@ use crate::bench::partitions;
 use crate::bench::payload::Payload;
 use crate::bench::report::{Rows, Sample, Unit};
 use crate::bench::session::{Session, Topic};
+use crate::bench::target::Protocol;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 1000;
@@ -24,7 +25,7 @@ pub(super) fn measure(session: &mut Session<'_>, scale: &Scale) -> Result<Rows> 
     let mut rows = Rows::new();
     for round in 1..=scale.rounds {
         session.progress.say(format!("single64, round {round} of {}", scale.rounds));
-        let topic = Topic::new(&server, 1, &[])?;
+        let topic = Topic::new(&server, Protocol::Native, 1, &[])?;
         let sides = session.sides();
         let plan = plan(scale, topic.name(), &payload, sides.load, (PRODUCERS, 1));
         let echo = load::run_against_echo(&plan, sides.server)?;

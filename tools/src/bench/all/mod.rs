@@ -26,9 +26,11 @@ use std::time::Duration;
 use super::cpus::Cpus;
 use super::error::{BenchError, Result};
 use super::load::Plan;
+use super::load::dialect::Acks;
 use super::payload::Payload;
 use super::report::{Row, Rows, Unit};
 use super::session::{Session, Setup};
+use super::target::Protocol;
 
 /// How thoroughly.
 #[derive(Clone, Debug, Default)]
@@ -154,11 +156,12 @@ fn plan<'a>(
     (producers, in_flight): (usize, usize),
 ) -> Plan<'a> {
     Plan {
+        protocol: Protocol::Native,
         topic,
         payload,
         producers,
         in_flight,
-        answers: true,
+        acks: Acks::All,
         rate: None,
         warm_up: scale.warm_up,
         lasting: scale.lasting,

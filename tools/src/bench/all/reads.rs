@@ -13,7 +13,9 @@ use crate::bench::fanout;
 use crate::bench::load::{self, Plan};
 use crate::bench::payload::Payload;
 use crate::bench::report::{Rows, Sample, Unit};
+use crate::bench::segments::Segments;
 use crate::bench::session::{Session, Topic};
+use crate::bench::target::Protocol;
 use crate::bench::times::Times;
 
 /// Bytes of a record.
@@ -55,10 +57,10 @@ pub(super) fn measure_fanout(session: &mut Session<'_>, scale: &Scale) -> Result
 
 pub(super) fn measure_mixed(session: &mut Session<'_>, scale: &Scale) -> Result<Rows> {
     let large = Payload::fixed(RECORD_BYTES, BATCH_RECORDS)?;
-    let mut log = StoredLog::new(session, scale.read_bytes, &large)?;
+    let mut log = StoredLog::new(session, scale.read_bytes, &large, &[])?;
     let cpus = &session.setup.load_cpus;
     session.progress.say("mixed: the highest rate");
-    let topic = Topic::new(&log.server, 1, &[])?;
+    let topic = Topic::new(&log.server, Protocol::Native, 1, &[])?;
     let closed = plan(scale, topic.name(), &large, cpus, (1, 12));
     let rate = load::run(&closed, &mut log.server)?.records_s() / 2.0;
     drop(topic);
@@ -87,18 +89,18 @@ fn produce(
     rate: f64,
     consumers: usize,
 ) -> Result<Times> {
-    let topic = Topic::new(&log.server, 1, &[])?;
+    let topic = Topic::new(&log.server, Protocol::Native, 1, &[])?;
     let cpus = &session.setup.load_cpus;
     let closed = plan(scale, topic.name(), payload, cpus, (1, 1000));
     let plan = Plan { rate: Some(rate), ..closed };
-    let catching_up = log.catching_up();
+    let (catching_up, segments) = (log.catching_up(Protocol::Native)?, log.segments().clone());
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let consume = |i| {
-            let (catching_up, is_over) = (&catching_up, &is_over);
+            let (segments, is_over) = (&segments, &is_over);
             scope.spawn(move || {
                 cpus.pin(i)?;
-                catch_up_until(is_over, catching_up)
+                catch_up_until(is_over, &catching_up, segments)
             })
         };
         let consuming: Vec<_> = (0..consumers).map(consume).collect();
@@ -112,13 +114,17 @@ fn produce(
 }
 
 /// Reads the stored log from the disk, again and again.
-fn catch_up_until(is_over: &AtomicBool, catching_up: &CatchingUp) -> Result<()> {
+fn catch_up_until(
+    is_over: &AtomicBool,
+    catching_up: &CatchingUp<'_>,
+    segments: &Segments,
+) -> Result<()> {
     // On the load's one processor the producer goes first: what is measured is how long the server
     // makes it wait.
     setpriority_process(None, 19).tried(|| "cannot stand back".into())?;
     while !is_over.load(Ordering::Relaxed) {
-        catching_up.segments.cool()?;
-        let mut reader = catching_up.subscribe()?;
+        segments.cool()?;
+        let mut reader = catching_up.open()?;
         while !reader.has_reached(&[catching_up.end]) && !is_over.load(Ordering::Relaxed) {
             reader.step()?;
         }

@@ -7,6 +7,7 @@ use crate::bench::load;
 use crate::bench::payload::Payload;
 use crate::bench::report::{Rows, Sample, Unit};
 use crate::bench::session::{Session, Topic};
+use crate::bench::target::Protocol;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 1000;
@@ -35,7 +36,7 @@ pub(super) fn measure_rss(session: &mut Session<'_>, scale: &Scale) -> Result<Ro
     for round in 1..=scale.rounds {
         session.progress.say(format!("rss, round {round} of {}", scale.rounds));
         let mut server = session.server()?;
-        let topic = Topic::new(&server, 100, &[])?;
+        let topic = Topic::new(&server, Protocol::Native, 100, &[])?;
         let cpus = &session.setup.load_cpus;
         load::run(&plan(scale, topic.name(), &payload, cpus, (16, 4)), &mut server)?;
         if let Some(usage) = server.usage() {

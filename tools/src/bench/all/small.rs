@@ -9,6 +9,7 @@ use crate::bench::payload::Payload;
 use crate::bench::real_client;
 use crate::bench::report::{Rows, Sample, Unit};
 use crate::bench::session::{Session, Topic};
+use crate::bench::target::Protocol;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 100;
@@ -32,11 +33,11 @@ pub(super) fn measure(session: &mut Session<'_>, scale: &Scale) -> Result<Rows> 
     for round in 1..=scale.rounds {
         let limit = StreamLimit::measure(session, scale.limit)?.least() / record_bytes;
         session.progress.say(format!("produce100, round {round} of {}", scale.rounds));
-        let topic = Topic::new(&server, 1, &[])?;
+        let topic = Topic::new(&server, Protocol::Native, 1, &[])?;
         let plan = plan(scale, topic.name(), &payload, cpus, (1, IN_FLIGHT));
         let rate = load::run(&plan, &mut server)?.records_s();
         rows.add("produce100", Unit::RecordsPerSecond, Sample::beside(rate, limit));
-        let topic = Topic::new(&server, 1, &[])?;
+        let topic = Topic::new(&server, Protocol::Native, 1, &[])?;
         let (what, time) = ((RECORD_BYTES, BATCH_RECORDS), (scale.warm_up, scale.lasting));
         let client = real_client::produce(&mut server, topic.name(), cpus, what, time)?;
         let beside = Sample::beside(client.records_s, rate);

@@ -9,6 +9,7 @@ use crate::bench::payload::Payload;
 use crate::bench::report::{Rows, Sample, Unit, median};
 use crate::bench::server::Server;
 use crate::bench::session::{Session, Topic};
+use crate::bench::target::Protocol;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 1000;
@@ -62,7 +63,7 @@ fn produce(
     payload: &Payload,
     partitions: u32,
 ) -> Result<f64> {
-    let topic = Topic::new(server, partitions, &[])?;
+    let topic = Topic::new(server, Protocol::Native, partitions, &[])?;
     let cpus = &session.setup.load_cpus;
     let run = load::run(&plan(scale, topic.name(), payload, cpus, (1, IN_FLIGHT)), server)?;
     Ok(run.bytes_s())
@@ -79,7 +80,7 @@ fn paced(
     let limit = LoneLimit::measure(session, scale.limit)?;
     session.progress.say(format!("{rate:.0} records a second for {:?}", scale.paced));
     let payload = Payload::fixed(RECORD_BYTES, paced_records(rate))?;
-    let topic = Topic::new(server, 1, &[])?;
+    let topic = Topic::new(server, Protocol::Native, 1, &[])?;
     let cpus = &session.setup.load_cpus;
     let closed = plan(scale, topic.name(), &payload, cpus, (1, 1000));
     let run = load::run(&Plan { rate: Some(rate), lasting: scale.paced, ..closed }, server)?;

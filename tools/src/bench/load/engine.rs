@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event as Ready, EventData, EventFlags};
 
+use super::dialect::Dialect;
 use super::producer::{Producer, Sent};
 use super::{Tally, Window};
 use crate::bench::error::{BenchError, Result, Tried};
@@ -25,19 +26,19 @@ const AWAKE: Duration = Duration::from_micros(60);
 const NAP: Duration = Duration::from_millis(100);
 
 /// The thread's state.
-pub(super) struct Engine<'a> {
+pub(super) struct Engine<'a, D: Dialect> {
     payload: &'a Payload,
     window: Window,
     pace: Option<Pace>,
     /// Between the due times of two records, where there is a pace.
     record_interval: Duration,
-    producers: Vec<Producer>,
+    producers: Vec<Producer<D>>,
     epoll: OwnedFd,
     tally: Tally,
     last_answer: Instant,
 }
 
-impl<'a> Engine<'a> {
+impl<'a, D: Dialect> Engine<'a, D> {
     /// `rate` records a second, all producers of this thread together; none for a closed loop.
     ///
     /// # Errors
@@ -46,8 +47,8 @@ impl<'a> Engine<'a> {
         payload: &'a Payload,
         window: Window,
         rate: Option<f64>,
-        producers: Vec<Producer>,
-    ) -> Result<Engine<'a>> {
+        producers: Vec<Producer<D>>,
+    ) -> Result<Engine<'a, D>> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).tried(|| "no epoll".into())?;
         for (i, producer) in producers.iter().enumerate() {
             let added = epoll::add(
@@ -132,7 +133,7 @@ impl<'a> Engine<'a> {
                 _ => Some(Instant::now()).filter(|now| *now < self.window.until),
             };
             let Some(due) = due else { break };
-            if let Some(sent) = producer.send(self.payload, due) {
+            if let Some(sent) = producer.send(self.payload, due)? {
                 producer.link.flush()?;
                 self.tally.count(&sent, due, &self.window);
                 self.last_answer = due;

@@ -4,42 +4,30 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Read, Write};
 use std::net::TcpStream;
 
-use bytes::Bytes;
-use duramen_protocol::native::{FrameHeader, HEADER_LEN};
-
-use super::incoming::{Event, Incoming};
+use super::dialect::Frame;
 use crate::bench::error::{BenchError, Result, Tried};
-use crate::bench::wire::{Wire, broken};
+use crate::bench::wire::broken;
 
 /// Frames that one system call sends at most.
 const FRAMES_A_CALL: usize = 16;
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Link<H> {
     stream: TcpStream,
-    out: VecDeque<Frame>,
+    out: VecDeque<Frame<H>>,
     /// Bytes of the first frame that are sent.
     sent: usize,
-    incoming: Incoming,
 }
 
-#[derive(Debug)]
-struct Frame {
-    header: [u8; HEADER_LEN],
-    body: Bytes,
-}
-
-impl Link {
+impl<H: AsRef<[u8]>> Link<H> {
     /// Takes over a connection that stands.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn new(wire: Wire) -> Result<Link> {
-        // Nothing was asked that is not answered yet, so nothing was read that is not used.
-        let (stream, _) = wire.into_parts();
+    pub(super) fn new(stream: TcpStream) -> Result<Link<H>> {
         stream.set_nonblocking(true).tried(|| "cannot send without waiting".into())?;
-        Ok(Link { stream, out: VecDeque::new(), sent: 0, incoming: Incoming::default() })
+        Ok(Link { stream, out: VecDeque::new(), sent: 0 })
     }
 
     pub(super) fn stream(&self) -> &TcpStream {
@@ -52,8 +40,8 @@ impl Link {
     }
 
     /// Lines up a frame; [`Link::flush`] sends it.
-    pub(super) fn push(&mut self, header: FrameHeader, body: Bytes) {
-        self.out.push_back(Frame { header: header.encode(), body });
+    pub(super) fn push(&mut self, frame: Frame<H>) {
+        self.out.push_back(frame);
     }
 
     /// Sends as much as the socket takes.
@@ -75,10 +63,10 @@ impl Link {
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {
-        let mut slices = Vec::with_capacity(2 * FRAMES_A_CALL);
+        let mut slices = Vec::with_capacity(3 * FRAMES_A_CALL);
         let mut sent = self.sent;
         for frame in self.out.iter().take(FRAMES_A_CALL) {
-            for bytes in [&frame.header[..], &frame.body] {
+            for bytes in frame.parts() {
                 let skipped = sent.min(bytes.len());
                 sent -= skipped;
                 if skipped < bytes.len() {
@@ -92,7 +80,7 @@ impl Link {
     fn advance(&mut self, written: usize) {
         self.sent += written;
         while let Some(frame) = self.out.front() {
-            let len = HEADER_LEN + frame.body.len();
+            let len = frame.len();
             if self.sent < len {
                 return;
             }
@@ -101,20 +89,16 @@ impl Link {
         }
     }
 
-    /// Reads once what is there, through `buffer`.
+    /// Reads once what is there into `buffer`; gives the bytes, none where nothing is there.
     ///
     /// # Errors
-    /// When the connection has ended, or with `sink`'s first error.
-    pub(super) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        sink: &mut impl FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<()> {
+    /// When the connection has ended.
+    pub(super) fn receive<'b>(&mut self, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
         match self.stream.read(buffer) {
             Ok(0) => Err(BenchError::Connection("the server closed the connection".into())),
-            Ok(read) => self.incoming.feed(&buffer[..read], sink),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+            Ok(read) => Ok(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(&[]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(&[]),
             Err(error) => Err(broken(error)),
         }
     }

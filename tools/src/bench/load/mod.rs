@@ -4,17 +4,23 @@
 //! main thread    watches: samples the server when the window opens and when it closes
 //! a thread a core of the load ([`engine`])   epoll over its producers, none of whom blocks
 //!     [`producer`]  a connection, its partitions, batches under way
-//!         [`link`]  frames out      [`incoming`]  frames in
+//!         [`link`]  frames out      [`dialect`]  what they are, and what comes back
 //! ```
+//! Beside them stand [`reader`], which consumes, and [`appender`], which waits for each answer.
+//!
 //! Batches are made before ([`Payload`](super::payload::Payload)) and sent as they lie in memory.
 //! The *window* is what counts: it opens after the warm-up, and closes before the last batches are
 //! waited for. What was acknowledged in all is held against the durable ends of the partitions, so
 //! that a record which is missing fails the run.
 
+pub(crate) mod appender;
+pub(crate) mod dialect;
 mod engine;
 pub(crate) mod incoming;
 mod link;
+mod native;
 mod producer;
+mod pushes;
 pub(crate) mod reader;
 mod run;
 pub(crate) mod walk;

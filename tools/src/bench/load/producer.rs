@@ -1,23 +1,19 @@
 //! One producer: a connection, the partitions that it appends to in turn, and what is under way.
 
 use std::collections::VecDeque;
+use std::net::TcpStream;
 use std::time::Instant;
 
-use duramen_protocol::native::messages::AppendAnswer;
-use duramen_protocol::native::{FrameHeader, Opcode, frame};
-
-use super::incoming::Event;
+use super::dialect::Dialect;
 use super::link::Link;
 use crate::bench::error::{BenchError, Result};
 use crate::bench::payload::{Batch, Payload};
-use crate::bench::wire::{Wire, answer, unexpected};
 
 /// A producer.
 #[derive(Debug)]
-pub(super) struct Producer {
-    pub(super) link: Link,
-    /// The partitions that it appends to.
-    handles: Vec<u32>,
+pub(super) struct Producer<D: Dialect> {
+    pub(super) link: Link<D::Head>,
+    dialect: D,
     /// How many batches it has sent.
     turn: usize,
     /// What is under way, by correlation.
@@ -40,20 +36,19 @@ pub(super) struct Sent {
     pub(super) value_bytes: u64,
 }
 
-impl Producer {
+impl<D: Dialect> Producer<D> {
     /// A producer that has at most `in_flight` batches under way.
     ///
     /// # Errors
     /// When the system refuses.
     pub(super) fn new(
-        wire: Wire,
-        handles: Vec<u32>,
+        (stream, dialect): (TcpStream, D),
         in_flight: usize,
         answers: bool,
-    ) -> Result<Producer> {
+    ) -> Result<Producer<D>> {
         Ok(Producer {
-            link: Link::new(wire)?,
-            handles,
+            link: Link::new(stream)?,
+            dialect,
             turn: 0,
             slots: vec![None; in_flight],
             free: (0..in_flight as u32).rev().collect(),
@@ -94,22 +89,23 @@ impl Producer {
     /// Lines up the next batch. There must be room.
     ///
     /// Gives it back where nobody will answer.
-    pub(super) fn send(&mut self, payload: &Payload, due: Instant) -> Option<Sent> {
+    ///
+    /// # Errors
+    /// When the protocol has no frame for it.
+    pub(super) fn send(&mut self, payload: &Payload, due: Instant) -> Result<Option<Sent>> {
         let Batch { bytes, records, value_bytes } = payload.batch(self.turn);
-        let handle = self.handles[self.turn % self.handles.len()];
+        let index = self.turn % self.dialect.partitions();
         self.turn += 1;
         let sent = Sent { due, records: *records, value_bytes: *value_bytes };
-        let len = bytes.len() as u32;
         if !self.answers {
-            let header = FrameHeader::append(0, handle, frame::NO_ANSWER, len);
-            self.link.push(header, bytes.clone());
-            return Some(sent);
+            self.link.push(self.dialect.frame(None, index, bytes)?);
+            return Ok(Some(sent));
         }
         // The caller has looked whether there is room.
         let slot = self.free.pop().expect("there is room for one more batch");
         self.slots[slot as usize] = Some(sent);
-        self.link.push(FrameHeader::append(slot, handle, 0, len), bytes.clone());
-        None
+        self.link.push(self.dialect.frame(Some(slot), index, bytes)?);
+        Ok(None)
     }
 
     /// Reads what is there, and gives each batch that was acknowledged to `acknowledged`.
@@ -121,20 +117,12 @@ impl Producer {
         buffer: &mut [u8],
         mut acknowledged: impl FnMut(Sent),
     ) -> Result<()> {
-        let Producer { link, slots, free, .. } = self;
-        link.receive(buffer, &mut |event| {
-            let Event::Frame(header, body) = event else {
-                return Err(BenchError::Connection("a push that nobody asked for".into()));
+        let Producer { link, dialect, slots, free, .. } = self;
+        dialect.feed(link.receive(buffer)?, &mut |answer| {
+            let Some(sent) = slots.get_mut(answer.slot as usize).and_then(Option::take) else {
+                return Err(BenchError::Connection(format!("an answer to nothing: {answer:?}")));
             };
-            if header.opcode != Opcode::Append.answer() {
-                return Err(unexpected(&header, body));
-            }
-            answer::<AppendAnswer>(&header, Opcode::Append, body)?;
-            let slot = slots.get_mut(header.correlation as usize).and_then(Option::take);
-            let Some(sent) = slot else {
-                return Err(BenchError::Connection(format!("an answer to nothing: {header:?}")));
-            };
-            free.push(header.correlation);
+            free.push(answer.slot);
             acknowledged(sent);
             Ok(())
         })

@@ -4,7 +4,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::dialect::{Acks, Dialect, Opening};
 use super::engine::Engine;
+use super::native::Native;
 use super::producer::Producer;
 use super::{Tally, Window};
 use crate::bench::bare::{echo, joined};
@@ -13,6 +15,7 @@ use crate::bench::error::{BenchError, Result, Tried};
 use crate::bench::payload::Payload;
 use crate::bench::process::{self, Usage};
 use crate::bench::server::Server;
+use crate::bench::target::{Home, Protocol, Target};
 use crate::bench::wire::{PATIENCE, Wire};
 
 /// How often the run is looked at.
@@ -21,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan<'a> {
+    /// What the load speaks.
+    pub(crate) protocol: Protocol,
     /// The topic; it is there.
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a Payload,
@@ -28,8 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) producers: usize,
     /// Batches that each has under way.
     pub(crate) in_flight: usize,
-    /// Whether batches are answered.
-    pub(crate) answers: bool,
+    /// Who has to have a batch before it is answered.
+    pub(crate) acks: Acks,
     /// Records a second, all producers together; none sends as fast as it is answered.
     pub(crate) rate: Option<f64>,
     pub(crate) warm_up: Duration,
@@ -72,8 +77,19 @@ pub(crate) fn run(plan: &Plan<'_>, server: &mut Server) -> Result<Run> {
 }
 
 fn try_run(plan: &Plan<'_>, server: &Server) -> Result<Run> {
-    let before = durable_records(server, plan.topic)?;
-    let producers = connect(plan, server)?;
+    let target = server.target(plan.protocol)?;
+    match plan.protocol {
+        Protocol::Native => run_in::<Native>(plan, server, &target),
+    }
+}
+
+/// Runs with the load compiled for one protocol.
+fn run_in<D: Dialect + Send>(plan: &Plan<'_>, server: &Server, target: &Target) -> Result<Run>
+where
+    D::Head: Send,
+{
+    let before = target.records(plan.topic)?;
+    let producers = connect::<D>(plan, target)?;
     let window = Window::from_now(plan.warm_up, plan.lasting);
     let failed = AtomicBool::new(false);
     let (tally, watched) = std::thread::scope(|scope| {
@@ -83,24 +99,27 @@ fn try_run(plan: &Plan<'_>, server: &Server) -> Result<Run> {
         (joined(driving), watched)
     });
     let tally = tally?;
-    expect_durable(server, plan, before + tally.all_records)?;
+    expect_records(target, plan, before + tally.all_records)?;
     Ok(Run { tally, ..watched })
 }
 
 /// Lets all producers run, on a thread a processor, and adds up what they come to.
-fn drive(
+fn drive<D: Dialect + Send>(
     plan: &Plan<'_>,
     window: Window,
-    producers: Vec<Producer>,
+    producers: Vec<Producer<D>>,
     failed: &AtomicBool,
-) -> Result<Tally> {
+) -> Result<Tally>
+where
+    D::Head: Send,
+{
     let total = producers.len();
     let threads = plan.cpus.count().min(total);
-    let mut shares: Vec<Vec<Producer>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut shares: Vec<Vec<Producer<D>>> = (0..threads).map(|_| Vec::new()).collect();
     for (i, producer) in producers.into_iter().enumerate() {
         shares[i % threads].push(producer);
     }
-    let drive_share = |index: usize, share: Vec<Producer>| {
+    let drive_share = |index: usize, share: Vec<Producer<D>>| {
         plan.cpus.pin(index)?;
         let rate = plan.rate.map(|rate| rate * share.len() as f64 / total as f64);
         let tally = Engine::new(plan.payload, window, rate, share)?.run();
@@ -130,7 +149,8 @@ pub(crate) fn run_against_echo(plan: &Plan<'_>, peer: &Cpus) -> Result<f64> {
         let echoing = scope.spawn(|| echo::serve(&listener, plan.producers, peer));
         let connect = |_| {
             let stream = TcpStream::connect(address).tried(|| "no connection".into())?;
-            Producer::new(Wire::raw(stream)?, vec![1], plan.in_flight, true)
+            let (stream, _) = Wire::raw(stream)?.into_parts();
+            Producer::new((stream, Native::new(vec![1])), plan.in_flight, true)
         };
         let producers = (0..plan.producers).map(connect).collect::<Result<Vec<_>>>()?;
         let window = Window::from_now(plan.warm_up, plan.lasting);
@@ -158,52 +178,45 @@ fn watch(server: &Server, window: &Window, failed: &AtomicBool) -> Run {
     Run { tally: Tally::new(), seconds, server: used, load_cpu_s }
 }
 
-/// The producers, each on the core that owns its partitions.
+/// The producers, each on the core or node that owns its partitions.
 ///
 /// Partitions are dealt out: a producer has its own where there are enough, and shares one where
 /// there are not.
-fn connect(plan: &Plan<'_>, server: &Server) -> Result<Vec<Producer>> {
-    let topic = Wire::connect(server.address())?.describe(plan.topic)?;
-    let mut owned: Vec<(u16, Vec<u32>)> = Vec::new();
-    for (partition, described) in (0..).zip(&topic.partitions) {
-        match owned.iter_mut().find(|(core, _)| *core == described.core) {
+fn connect<D: Dialect>(plan: &Plan<'_>, target: &Target) -> Result<Vec<Producer<D>>> {
+    let mut owned: Vec<(Home, Vec<u32>)> = Vec::new();
+    for (partition, home) in (0..).zip(target.homes(plan.topic)?) {
+        match owned.iter_mut().find(|(known, _)| *known == home) {
             Some((_, partitions)) => partitions.push(partition),
-            None => owned.push((described.core, vec![partition])),
+            None => owned.push((home, vec![partition])),
         }
     }
     let producer = |i: usize| {
-        let (core, partitions) = &owned[i % owned.len()];
+        let (home, partitions) = &owned[i % owned.len()];
         let (mine, ours) =
             (i / owned.len(), (plan.producers - i % owned.len()).div_ceil(owned.len()));
-        let mut wire = Wire::connect_to(server.address(), *core)?;
         let dealt = partitions.iter().skip(mine % partitions.len()).step_by(ours);
-        let open = |&partition| wire.open(plan.topic, partition);
-        let handles = dealt.map(open).collect::<Result<_>>()?;
-        Producer::new(wire, handles, plan.in_flight, plan.answers)
+        let partitions: Vec<u32> = dealt.copied().collect();
+        let topic = plan.topic;
+        let opened = D::open(&Opening { home: *home, topic, partitions: &partitions })?;
+        Producer::new(opened, plan.in_flight, plan.acks != Acks::None)
     };
     (0..plan.producers).map(producer).collect()
 }
 
-/// Records in all partitions of a topic that has lost none to retention.
-fn durable_records(server: &Server, topic: &str) -> Result<u64> {
-    let described = Wire::connect(server.address())?.describe(topic)?;
-    Ok(described.partitions.iter().map(|partition| partition.durable_end as u64).sum())
-}
-
-/// What was acknowledged is durable, and nothing else is there.
-fn expect_durable(server: &Server, plan: &Plan<'_>, expected: u64) -> Result<()> {
+/// What was acknowledged is there, and nothing else is.
+fn expect_records(target: &Target, plan: &Plan<'_>, expected: u64) -> Result<()> {
     let since = Instant::now();
-    let mut durable = durable_records(server, plan.topic)?;
-    // Who asks for no answers has to look until everything has arrived.
-    while !plan.answers && durable < expected && since.elapsed() < PATIENCE {
+    let mut there = target.records(plan.topic)?;
+    // Who does not ask all replicas has to look until everything has arrived.
+    while plan.acks != Acks::All && there < expected && since.elapsed() < PATIENCE {
         std::thread::sleep(LOOK);
-        durable = durable_records(server, plan.topic)?;
+        there = target.records(plan.topic)?;
     }
-    if durable == expected {
+    if there == expected {
         return Ok(());
     }
     let what = format!(
-        "{expected} were acknowledged in {}, and {durable} are durable; nobody else may append to it",
+        "{expected} were acknowledged in {}, and {there} are there; nobody else may append to it",
         plan.topic
     );
     Err(BenchError::Missing(what))
