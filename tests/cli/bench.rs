@@ -74,6 +74,60 @@ fn a_load_without_answers_is_counted_where_it_arrives() {
     assert!(rate["value"].as_f64().unwrap() > 0.0, "{rate}");
 }
 
+/// Rows of a benchmark with those arguments.
+fn rows(words: &[&str]) -> Vec<Value> {
+    let dir = folder();
+    let file = dir.path().join("rows.json");
+    let mut command = duramen(words);
+    command.arg("--dir").arg(dir.path()).arg("--json").arg(&file);
+    feed(&mut command, b"").ok();
+    json(&file)["rows"].as_array().unwrap().clone()
+}
+
+/// Over Kafka's protocol as over the native one: what was acknowledged is held against what is there.
+#[test]
+fn the_loads_go_over_kafkas_protocol_as_well() {
+    let value = |rows: &[Value], id: &str| {
+        let row = rows.iter().find(|row| row["id"] == id);
+        row.unwrap_or_else(|| panic!("no {id} in {rows:?}"))["value"].as_f64().unwrap()
+    };
+    let kafka = ["--protocol", "kafka", "--rounds", "1"];
+    let short = ["--for", "200ms", "--warm-up", "50ms"];
+    let load =
+        ["bench", "produce", "--partitions", "3", "--producers", "2", "--batch-records", "9"];
+    for acks in ["all", "0"] {
+        let produced = rows(&[&load[..], &["--acks", acks], &kafka, &short].concat());
+        assert!(value(&produced, "produce.rate") > 0.0, "{produced:?}");
+    }
+    let load = ["bench", "consume", "--log-mb", "2", "--batch-records", "9"];
+    let consumed = rows(&[&load[..], &["--fetch-bytes", "100000"], &kafka].concat());
+    for id in ["consume.warm", "consume.cold"] {
+        assert!(value(&consumed, id) > 0.0, "{consumed:?}");
+    }
+    let delivered = rows(&[&["bench", "latency"][..], &kafka, &short].concat());
+    assert!(value(&delivered, "push.p50") > 0.0, "{delivered:?}");
+}
+
+/// A server that runs elsewhere keeps its files to itself: it is filled, and read from its memory.
+#[test]
+fn a_server_elsewhere_is_filled_and_read() {
+    let site = Site::new();
+    let dir = folder();
+    let mut command = site.command(&[
+        "bench",
+        "consume",
+        "--log-mb",
+        "2",
+        "--batch-records",
+        "9",
+        "--rounds",
+        "1",
+    ]);
+    command.arg("--dir").arg(dir.path());
+    let printed = String::from_utf8(feed(&mut command, b"").ok()).unwrap();
+    assert!(printed.contains("consume.warm") && printed.contains("page cache"), "{printed}");
+}
+
 #[test]
 fn produce_fails_when_the_server_dies() {
     let site = Site::new();
@@ -112,6 +166,11 @@ fn what_makes_no_sense_is_wrong_usage() {
         command.arg(dir.path()).args(words);
         let stderr = feed(&mut command, b"").failed(2);
         assert!(stderr.contains(said), "{words:?}: {stderr}");
+    }
+    for command in ["limits", "recovery", "all"] {
+        let mut command = duramen(["bench", command, "--protocol", "kafka", "--dir"]);
+        let stderr = feed(command.arg(dir.path()), b"").failed(2);
+        assert!(stderr.contains("`bench "), "{stderr}");
     }
     if Path::new("/dev/shm").exists() {
         let stderr = feed(duramen(TINY).arg("/dev/shm"), b"").failed(2);

@@ -10,7 +10,8 @@ use super::setup::SetupArgs;
 /// How fast a consumer catches up: from the page cache, and from the disk.
 ///
 /// Beside a bare `sendfile` of the very same files to the very same receiver, which copies what
-/// comes and looks at every batch's header.
+/// comes and looks at every batch's header. A server that runs elsewhere is read from its page cache
+/// alone, and beside nothing.
 #[derive(Debug, Args)]
 pub(super) struct Consume {
     #[command(flatten)]

@@ -8,7 +8,9 @@ use duramen_tools::bench::{BenchError, latency};
 use super::rounds::Rounds;
 use super::setup::SetupArgs;
 
-/// One record at a time: until it is acknowledged, and until it is pushed to a subscriber.
+/// One record at a time: until it is acknowledged, and until a consumer at the log's end has it.
+///
+/// Natively it is pushed to a subscriber; over Kafka's protocol a fetch waits for it.
 #[derive(Debug, Args)]
 pub(super) struct Latency {
     #[command(flatten)]

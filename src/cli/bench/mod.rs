@@ -56,6 +56,7 @@ Examples:
   duramen bench limits                                   what disk, loopback and memory can do
   duramen bench produce --producers 4 --partitions 16    as fast as it is answered
   duramen bench produce --rate 50000 --for 60s           an open loop: latency from when each is due
+  duramen bench produce --protocol kafka --server HOST:9092    any Kafka broker, by the same load
   duramen bench latency --json latency.json --hdr latency.hlog
   duramen bench all --json results.json                  every row of the table, in twenty minutes
   duramen bench plot latency.hlog partitions.json        as a picture, bench.svg

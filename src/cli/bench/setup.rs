@@ -6,12 +6,25 @@ use std::path::PathBuf;
 use clap::Args;
 use duramen_tools::bench::{BenchError, Cpus, Protocol, Setup};
 
+/// As much as a native subscriber lets the server push.
+const FETCH_BYTES: u32 = 8 << 20;
+const FETCH_BYTES_MAX: i64 = 1 << 30;
+
 /// Where to measure, and what to write.
 #[derive(Clone, Debug, Args)]
 pub(super) struct SetupArgs {
     /// A server that runs already, instead of one that is started for this.
     #[arg(long, value_name = "HOST:PORT")]
     server: Option<String>,
+
+    /// What the load speaks; kafka reaches any broker, from Kafka 2.0 on.
+    #[arg(long, value_name = "native|kafka", default_value = "native", value_parser = ["native", "kafka"])]
+    protocol: String,
+
+    /// With --protocol kafka: bytes of records that a fetch asks for at most, in all and of a
+    /// partition.
+    #[arg(long, value_name = "BYTES", default_value_t = FETCH_BYTES, value_parser = clap::value_parser!(u32).range(1..=FETCH_BYTES_MAX))]
+    fetch_bytes: u32,
 
     /// The started server's processors, as in 0, 0,2 or 0-3; it has a core on each [default: the first]
     #[arg(long, value_name = "LIST")]
@@ -49,7 +62,10 @@ impl SetupArgs {
             None => Ok(default()),
         };
         Ok(Setup {
-            protocol: Protocol::Native,
+            protocol: match self.protocol.as_str() {
+                "kafka" => Protocol::Kafka { fetch_bytes: self.fetch_bytes },
+                _ => Protocol::Native,
+            },
             server: self.server,
             server_cpus: cpus(self.server_cores, Cpus::server_default)?,
             load_cpus: cpus(self.load_cores, Cpus::load_default)?,

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use duramen_protocol::client::ClientError;
+use duramen_protocol::codes::ErrorCode;
+use duramen_protocol::kafka::CodecError;
 use duramen_protocol::native::ErrorAnswer;
 use duramen_protocol::wire::WireError;
 
@@ -38,6 +40,16 @@ pub enum BenchError {
     /// The server answered with an error.
     #[error("the server answered: {0}")]
     Refused(#[from] ErrorAnswer),
+    /// A Kafka broker answered with an error.
+    #[error("{what} was answered with {code}{said}")]
+    Broker {
+        /// What was asked, and of which partition.
+        what: String,
+        /// Its code.
+        code: ErrorCode,
+        /// What it said, after a colon; empty if nothing.
+        said: String,
+    },
     /// The connection ended, or said what can't be.
     #[error("{0}")]
     Connection(String),
@@ -58,6 +70,12 @@ pub type Result<T> = std::result::Result<T, BenchError>;
 impl From<WireError> for BenchError {
     fn from(error: WireError) -> BenchError {
         BenchError::Connection(format!("an answer that can't be read: {error}"))
+    }
+}
+
+impl From<CodecError> for BenchError {
+    fn from(error: CodecError) -> BenchError {
+        BenchError::Connection(error.to_string())
     }
 }
 

@@ -13,7 +13,7 @@ use super::bare::joined;
 use super::bare::stream::{Source, drain};
 use super::error::{BenchError, Result};
 use super::load::appender::Appender;
-use super::load::dialect::Opening;
+use super::load::dialect::{Acks, Opening};
 use super::load::reader::Reader;
 use super::payload::{Batch, Payload};
 use super::report::{Rows, Sample, Unit};
@@ -168,7 +168,7 @@ fn try_fan_out(
 ) -> Result<Fanned> {
     let protocol = session.setup.protocol;
     let home = server.target(protocol)?.home(topic.name(), 0)?;
-    let opening = Opening { home, topic: topic.name(), partitions: &[0] };
+    let opening = Opening { home, topic: topic.name(), partitions: &[0], acks: Acks::All };
     let mut appender = Appender::open(protocol, &opening)?;
     let subscribe = |_| Reader::open(protocol, home, topic.name(), &[(0, 0)]);
     let readers = (0..subscribers).map(subscribe).collect::<Result<Vec<_>>>()?;

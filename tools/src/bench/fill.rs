@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::{BenchError, Result};
 use super::load::appender::Appender;
-use super::load::dialect::Opening;
+use super::load::dialect::{Acks, Opening};
 use super::payload::Payload;
 use super::target::{Home, Target};
 use super::wire::Wire;
@@ -44,7 +44,7 @@ impl<'a> Fill<'a> {
         }
         let mut appenders = BTreeMap::new();
         for (home, partitions) in owned {
-            let opening = Opening { home, topic, partitions: &partitions };
+            let opening = Opening { home, topic, partitions: &partitions, acks: Acks::All };
             appenders.insert(home, (Appender::open(target.protocol, &opening)?, 0));
         }
         Ok(Fill { payload, target, appenders, partitions, turn: 0, records: 0, bytes: 0 })

@@ -34,6 +34,10 @@ pub struct Options {
 /// # Errors
 /// When the disk or the system refuses, or the folder lies in memory.
 pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> {
+    Session::native_only(
+        setup,
+        "the machine has no protocol: `bench limits` takes no --protocol kafka",
+    )?;
     let mut session = Session::open(setup)?;
     let mut rows = Rows::new();
     for _ in 0..options.rounds {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::cpus::Cpus;
 use super::error::{BenchError, Result};
 use super::load::appender::Appender;
-use super::load::dialect::Opening;
+use super::load::dialect::{Acks, Opening};
 use super::load::reader::Reader;
 use super::payload::Payload;
 use super::server::Server;
@@ -24,7 +24,7 @@ struct Lone {
 impl Lone {
     fn connect(target: &Target, topic: &str, record_bytes: usize) -> Result<Lone> {
         let home = target.home(topic, 0)?;
-        let opening = Opening { home, topic, partitions: &[0] };
+        let opening = Opening { home, topic, partitions: &[0], acks: Acks::All };
         let mut appender = Appender::open(target.protocol, &opening)?;
         let frame = appender.frame(0, &Payload::fixed(record_bytes, 1)?.batch(0).bytes)?;
         Ok(Lone { appender, frame, next: 0 })

@@ -11,6 +11,7 @@
 //! session   server   beside         what they share: folder and results, the server, the limits
 //! target                            the server as a protocol reaches it: topics, owners, ends
 //! load    lone    payload pacing    the load: many producers, a single one, batches, an even rate
+//! kafka                             the load over Kafka's protocol
 //! bare    direct                    the machine alone: disk, round trips, streams, memory
 //! wire    times   process   cpus    a connection, histograms, /proc, processors
 //! report                            rows, their table, JSON, logs of histograms
@@ -35,6 +36,7 @@ mod error;
 pub mod fanout;
 mod fill;
 mod folder;
+mod kafka;
 pub mod latency;
 pub mod limits;
 mod litter;

@@ -43,6 +43,10 @@ pub struct Options {
 /// # Errors
 /// When the server does not come up again, or a record is missing afterwards.
 pub fn run(setup: &Setup, options: &Options, out: &mut dyn Write) -> Result<()> {
+    Session::native_only(
+        setup,
+        "a restart is the same whatever clients speak: `bench recovery` is native alone",
+    )?;
     if setup.server.is_some() {
         let what = "a server that runs elsewhere can't be killed: `bench recovery` starts its own";
         return Err(BenchError::Usage(what.into()));

@@ -28,7 +28,10 @@ const LAST_WORDS_LINES: usize = 10;
 /// A server.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Where it listens to native clients; of one that runs elsewhere, to whomever.
     address: SocketAddr,
+    /// Where it listens to Kafka's, if it does.
+    kafka: Option<SocketAddr>,
     embedded: Option<Embedded>,
 }
 
@@ -66,7 +69,8 @@ impl Server {
         let mut found = name.to_socket_addrs().tried(|| format!("cannot find {name}"))?;
         let address = found.next();
         let none = || BenchError::Usage(format!("{name} has no address"));
-        Ok(Server { address: address.ok_or_else(none)?, embedded: None })
+        let address = address.ok_or_else(none)?;
+        Ok(Server { address, kafka: Some(address), embedded: None })
     }
 
     /// Starts one, and waits until it is ready.
@@ -83,12 +87,12 @@ impl Server {
         // The pipe was asked for just above, and nobody else takes it.
         let stdout = child.stdout.take().expect("standard output is a pipe of ours");
         let mut stdout = BufReader::new(stdout);
-        let address = wait_until_ready(&mut stdout);
+        let listening = wait_until_ready(&mut stdout);
         let ready_after = since.elapsed();
         let data = (!start.keeps_data).then(|| start.data.to_owned());
         let embedded = Embedded { child, pid, log, data, ready_after, _stdout: stdout };
-        match address {
-            Some(address) => Ok(Server { address, embedded: Some(embedded) }),
+        match listening {
+            Some((address, kafka)) => Ok(Server { address, kafka, embedded: Some(embedded) }),
             None => Err(embedded.death("did not start")),
         }
     }
@@ -104,9 +108,11 @@ impl Server {
     /// When it does not speak it.
     pub(crate) fn target(&self, protocol: Protocol) -> Result<Target> {
         let address = match protocol {
-            Protocol::Native => self.address,
+            Protocol::Native => Some(self.address),
+            Protocol::Kafka { .. } => self.kafka,
         };
-        Ok(Target { address, protocol })
+        let none = || BenchError::Usage("the started server has no Kafka listener".into());
+        Ok(Target { address: address.ok_or_else(none)?, protocol })
     }
 
     /// From its start to its `ready`; zero if it was there before.
@@ -223,16 +229,22 @@ fn spawn_on(cpus: &Cpus, command: &mut Command) -> Result<Child> {
     std::thread::scope(|scope| joined(scope.spawn(spawn)))
 }
 
-/// Where it listens, once it says `ready`; `None` when it ends before.
-fn wait_until_ready(stdout: &mut BufReader<ChildStdout>) -> Option<SocketAddr> {
-    let mut address = None;
+/// Where it listens, to native clients and to Kafka's, once it says `ready`; `None` when it ends
+/// before.
+fn wait_until_ready(
+    stdout: &mut BufReader<ChildStdout>,
+) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let (mut native, mut kafka) = (None, None);
     let mut line = String::new();
     while stdout.read_line(&mut line).ok()? > 0 {
-        if let Some(native) = line.trim_end().strip_prefix("listening native ") {
-            address = native.parse().ok();
-        }
-        if line.trim_end() == "ready" {
-            return address;
+        let said = line.trim_end();
+        if let Some(address) = said.strip_prefix("listening native ") {
+            native = address.parse().ok();
+        } else if let Some(address) = said.strip_prefix("listening kafka ") {
+            // Each core has its own; the first one knows where the others are.
+            kafka = kafka.or(address.parse().ok());
+        } else if said == "ready" {
+            return Some((native?, kafka));
         }
         line.clear();
     }

@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bare::Sides;
 use super::cpus::Cpus;
-use super::error::{Result, Tried};
+use super::error::{BenchError, Result, Tried};
 use super::folder::Folder;
 use super::progress::Progress;
 use super::report::{self, HdrLog, Row};
 use super::server::{Server, Start};
 use super::target::{Protocol, Target};
+
+/// What makes an embedded server listen to Kafka's clients.
+pub(crate) const KAFKA_LISTENER: [&str; 2] = ["--kafka", "127.0.0.1:0"];
 
 /// What the command line says for every benchmark.
 #[derive(Clone, Debug)]
@@ -112,10 +115,25 @@ impl<'a> Session<'a> {
     }
 
     fn start(&self, data: &Path, keeps_data: bool, arguments: &[&str]) -> Result<Server> {
-        let mut all = self.setup.serve_arguments.clone();
+        let mut all = Vec::new();
+        if let Protocol::Kafka { .. } = self.setup.protocol {
+            all.extend(KAFKA_LISTENER.map(str::to_owned));
+        }
+        all.extend(self.setup.serve_arguments.iter().cloned());
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let cpus = &self.setup.server_cpus;
         Server::start(&Start { data, keeps_data, cpus, arguments: &all })
+    }
+
+    /// Refuses what Kafka's protocol has no part in.
+    ///
+    /// # Errors
+    /// When the load is to speak it.
+    pub(crate) fn native_only(setup: &Setup, why: &str) -> Result<()> {
+        match setup.protocol {
+            Protocol::Native => Ok(()),
+            Protocol::Kafka { .. } => Err(BenchError::Usage(why.into())),
+        }
     }
 
     /// Prints the rows, and writes what else was asked for.

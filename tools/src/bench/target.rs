@@ -2,7 +2,11 @@
 
 use std::net::{SocketAddr, TcpStream};
 
+use duramen_protocol::native::ANY_CORE;
+
 use super::error::{BenchError, Result};
+use super::kafka::connection::Connection;
+use super::kafka::topics;
 use super::wire::Wire;
 
 /// What a load speaks.
@@ -10,6 +14,11 @@ use super::wire::Wire;
 pub enum Protocol {
     /// Duramen's own.
     Native,
+    /// Kafka's, to any broker.
+    Kafka {
+        /// Bytes of records that a Fetch asks for at most.
+        fetch_bytes: u32,
+    },
 }
 
 /// Where a server is reached, and how.
@@ -23,7 +32,7 @@ pub(crate) struct Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Home {
     pub(crate) address: SocketAddr,
-    /// Natively: the core to ask for.
+    /// Natively the core to ask for; else any.
     pub(crate) core: u16,
 }
 
@@ -40,6 +49,7 @@ impl Target {
     ) -> Result<()> {
         match self.protocol {
             Protocol::Native => Wire::connect(self.address)?.create(topic, partitions, configs),
+            Protocol::Kafka { .. } => topics::create(self.address, topic, partitions, configs),
         }
     }
 
@@ -50,6 +60,7 @@ impl Target {
     pub(crate) fn delete(&self, topic: &str) -> Result<()> {
         match self.protocol {
             Protocol::Native => Wire::connect(self.address)?.delete(topic),
+            Protocol::Kafka { .. } => topics::delete(self.address, topic),
         }
     }
 
@@ -63,6 +74,11 @@ impl Target {
                 let described = Wire::connect(self.address)?.describe(topic)?;
                 let home = |core| Home { address: self.address, core };
                 Ok(described.partitions.iter().map(|partition| home(partition.core)).collect())
+            }
+            Protocol::Kafka { .. } => {
+                let leaders = topics::describe(self.address, topic)?.leaders;
+                let home = |address| Home { address, core: ANY_CORE };
+                Ok(leaders.into_iter().map(home).collect())
             }
         }
     }
@@ -86,6 +102,10 @@ impl Target {
                 let described = Wire::connect(self.address)?.describe(topic)?;
                 Ok(described.partitions.iter().map(|partition| partition.durable_end as u64).sum())
             }
+            Protocol::Kafka { .. } => {
+                let ends = topics::ends(self.address, topic)?;
+                Ok(ends.iter().map(|&end| end as u64).sum())
+            }
         }
     }
 
@@ -96,6 +116,7 @@ impl Target {
     pub(crate) fn greet(&self) -> Result<TcpStream> {
         match self.protocol {
             Protocol::Native => Ok(Wire::connect(self.address)?.into_parts().0),
+            Protocol::Kafka { .. } => Ok(Connection::connect(self.address)?.into_stream()),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! small      produce100                    records of 100 bytes, and the Rust client
 //! many       single64, partitions1000      many producers, many partitions
 //! reads      consume, fanout20, mixed      catching up, fan-out, both at once
+//! kafka      kafka.produce1k and others    the same over both protocols
 //! sizes      idle10k, rss                  memory
 //! disks      ready10g, slowdisk            a restart, and a disk that is slow
 //! ```
@@ -13,6 +14,7 @@
 //! reason, the rest goes on, and in the end the whole run has failed.
 
 mod disks;
+mod kafka;
 mod lone;
 mod many;
 mod reads;
@@ -100,6 +102,7 @@ const GROUPS: &[Group] = &[
     Group { rows: reads::CONSUME_ROWS, measure: reads::measure_consume },
     Group { rows: reads::FANOUT_ROWS, measure: reads::measure_fanout },
     Group { rows: reads::MIXED_ROWS, measure: reads::measure_mixed },
+    Group { rows: kafka::ROWS, measure: kafka::measure },
     Group { rows: sizes::IDLE_ROWS, measure: sizes::measure_idle },
     Group { rows: sizes::RSS_ROWS, measure: sizes::measure_rss },
     Group { rows: disks::READY_ROWS, measure: disks::measure_ready },
@@ -111,6 +114,10 @@ const GROUPS: &[Group] = &[
 /// # Errors
 /// When a group of rows could not be measured; the others were, and are printed.
 pub fn run(setup: &Setup, options: Options, out: &mut dyn Write) -> Result<()> {
+    Session::native_only(
+        setup,
+        "`bench all` measures both protocols: its rows kafka.* are among the others",
+    )?;
     if setup.server.is_some() {
         let what = "`bench all` kills and restarts servers: it starts its own";
         return Err(BenchError::Usage(what.into()));
@@ -199,6 +206,9 @@ mod tests {
             "ready10g.growth",
             "rss",
             "slowdisk",
+            "kafka.produce1k",
+            "kafka.consume",
+            "kafka.append1.p50",
         ] {
             assert_eq!(ids.iter().filter(|known| **known == id).count(), 1, "{id}");
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::dialect::{Acknowledged, Dialect, Frame, Opening};
 use super::native::Native;
 use crate::bench::error::{BenchError, Result, Tried};
+use crate::bench::kafka::produce::Kafka;
 use crate::bench::target::Protocol;
 use crate::bench::wire::{PATIENCE, broken};
 
@@ -20,6 +21,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) enum Appender {
     Native(Connection<Native>),
+    Kafka(Connection<Kafka>),
 }
 
 impl Appender {
@@ -30,6 +32,7 @@ impl Appender {
     pub(crate) fn open(protocol: Protocol, opening: &Opening<'_>) -> Result<Appender> {
         match protocol {
             Protocol::Native => Connection::open(opening).map(Appender::Native),
+            Protocol::Kafka { .. } => Connection::open(opening).map(Appender::Kafka),
         }
     }
 
@@ -40,6 +43,7 @@ impl Appender {
     pub(crate) fn frame(&mut self, index: usize, batch: &Bytes) -> Result<Vec<u8>> {
         match self {
             Appender::Native(connection) => connection.frame(index, batch),
+            Appender::Kafka(connection) => connection.frame(index, batch),
         }
     }
 
@@ -50,6 +54,7 @@ impl Appender {
     pub(crate) fn send(&mut self, frame: &[u8]) -> Result<()> {
         match self {
             Appender::Native(connection) => connection.stream.write_all(frame).map_err(broken),
+            Appender::Kafka(connection) => connection.stream.write_all(frame).map_err(broken),
         }
     }
 
@@ -60,6 +65,7 @@ impl Appender {
     pub(crate) fn append(&mut self, index: usize, batch: &Bytes) -> Result<()> {
         match self {
             Appender::Native(connection) => connection.append(index, batch),
+            Appender::Kafka(connection) => connection.append(index, batch),
         }
     }
 
@@ -70,6 +76,7 @@ impl Appender {
     pub(crate) fn acknowledged(&mut self) -> Result<i64> {
         match self {
             Appender::Native(connection) => connection.acknowledged(),
+            Appender::Kafka(connection) => connection.acknowledged(),
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) home: Home,
     pub(crate) topic: &'a str,
     pub(crate) partitions: &'a [u32],
+    pub(crate) acks: Acks,
 }
 
 /// A frame that appends a batch, which lies where it was made.

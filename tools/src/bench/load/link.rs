@@ -103,3 +103,34 @@ impl<H: AsRef<[u8]>> Link<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_the_socket_has_not_taken_is_sent_next_wherever_it_was_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let frame = |batch| Frame { head: *b"head", batch: Bytes::from_static(batch), tail: b"!" };
+        let all = b"headone!headthree!";
+        for cut in 0..all.len() {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let mut link = Link::new(stream).unwrap();
+            link.push(frame(b"one"));
+            link.push(frame(b"three"));
+            link.advance(cut);
+            let left: Vec<u8> = link.slices().iter().flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!(left, all[cut..], "cut at {cut}");
+            link.flush().unwrap();
+            assert!(!link.is_stuck());
+            drop(link);
+            let mut sent = Vec::new();
+            listener.accept().unwrap().0.read_to_end(&mut sent).unwrap();
+            assert_eq!(sent, all[cut..], "cut at {cut}");
+        }
+    }
+}

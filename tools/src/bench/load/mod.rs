@@ -25,6 +25,9 @@ pub(crate) mod reader;
 mod run;
 pub(crate) mod walk;
 
+#[cfg(test)]
+mod liar;
+
 use std::time::{Duration, Instant};
 
 use super::times::Times;

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use super::pushes::Pushes;
 use super::walk::Walk;
 use crate::bench::error::{BenchError, Result};
+use crate::bench::kafka::fetch::Fetches;
 use crate::bench::target::{Home, Protocol};
 use crate::bench::wire::PATIENCE;
 
 /// The longest wait for bytes within one step.
-pub(super) const STEP: Duration = Duration::from_millis(20);
+pub(crate) const STEP: Duration = Duration::from_millis(20);
 
 /// A consumer.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 enum Stream {
     Native(Pushes),
+    Kafka(Fetches),
 }
 
 /// What has come.
@@ -49,6 +51,9 @@ impl Reader {
     ) -> Result<Reader> {
         let stream = match protocol {
             Protocol::Native => Stream::Native(Pushes::subscribe(home, topic, from)?),
+            Protocol::Kafka { fetch_bytes } => {
+                Stream::Kafka(Fetches::open(home, topic, from, fetch_bytes)?)
+            }
         };
         let walks = from.iter().map(|&(_, offset)| Walk::new(offset)).collect();
         Ok(Reader { logs: Logs { walks, bytes: 0 }, stream, last: Instant::now() })
@@ -91,6 +96,7 @@ impl Reader {
     pub(crate) fn ask(&mut self) -> Result<()> {
         match &mut self.stream {
             Stream::Native(_) => Ok(()),
+            Stream::Kafka(fetches) => fetches.ask(&self.logs),
         }
     }
 
@@ -101,6 +107,7 @@ impl Reader {
     pub(crate) fn step(&mut self) -> Result<()> {
         let something_came = match &mut self.stream {
             Stream::Native(pushes) => pushes.step(&mut self.logs)?,
+            Stream::Kafka(fetches) => fetches.step(&mut self.logs)?,
         };
         if something_came {
             self.last = Instant::now();

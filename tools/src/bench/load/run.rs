@@ -12,6 +12,7 @@ use super::{Tally, Window};
 use crate::bench::bare::{echo, joined};
 use crate::bench::cpus::Cpus;
 use crate::bench::error::{BenchError, Result, Tried};
+use crate::bench::kafka::produce::Kafka;
 use crate::bench::payload::Payload;
 use crate::bench::process::{self, Usage};
 use crate::bench::server::Server;
@@ -80,6 +81,7 @@ fn try_run(plan: &Plan<'_>, server: &Server) -> Result<Run> {
     let target = server.target(plan.protocol)?;
     match plan.protocol {
         Protocol::Native => run_in::<Native>(plan, server, &target),
+        Protocol::Kafka { .. } => run_in::<Kafka>(plan, server, &target),
     }
 }
 
@@ -196,8 +198,8 @@ fn connect<D: Dialect>(plan: &Plan<'_>, target: &Target) -> Result<Vec<Producer<
             (i / owned.len(), (plan.producers - i % owned.len()).div_ceil(owned.len()));
         let dealt = partitions.iter().skip(mine % partitions.len()).step_by(ours);
         let partitions: Vec<u32> = dealt.copied().collect();
-        let topic = plan.topic;
-        let opened = D::open(&Opening { home: *home, topic, partitions: &partitions })?;
+        let (topic, acks) = (plan.topic, plan.acks);
+        let opened = D::open(&Opening { home: *home, topic, partitions: &partitions, acks })?;
         Producer::new(opened, plan.in_flight, plan.acks != Acks::None)
     };
     (0..plan.producers).map(producer).collect()
