@@ -34,7 +34,6 @@ fn bad_commits_are_refused_as_a_whole() {
         (vec![commit(1, 1), long], ErrorCode::OFFSET_METADATA_TOO_LARGE),
         (vec![commit(1, 1), unknown], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         (vec![commit(1, 1), commit(4, 1)], ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        (vec![commit(1, 1), commit(0, -1)], ErrorCode::INVALID_REQUEST),
         (vec![commit(0, 1); 10_000], ErrorCode::INVALID_COMMIT_OFFSET_SIZE),
     ] {
         assert_eq!(refused("g", commits), code);
@@ -66,6 +65,19 @@ fn a_full_table_takes_no_new_keys_but_new_offsets() {
     assert!(table.bytes() <= limits::OFFSET_TABLE_BYTES_MAX);
     assert!(table.bytes() > limits::OFFSET_TABLE_BYTES_MAX / 2);
     assert!(table.commit(&catalog, "g0", commits(2), at_ms(0)).is_ok());
+}
+
+#[test]
+fn a_negative_offset_takes_the_committed_one_away() {
+    let catalog = catalog_with(&[("logs", 4, ID)]);
+    let (mut table, mut log) = (OffsetTable::default(), Log::default());
+    for (end, commits) in [(2, [commit(0, 5), commit(1, -2)]), (4, [commit(0, -2), commit(1, 6)])] {
+        let plan = table.commit(&catalog, "g", commits.into(), at_ms(0)).unwrap();
+        log.append(&mut table, plan.unwrap(), at_ms(0));
+        table.advance(end);
+    }
+    let shown = table.fetch_all(&catalog, "g").map(|(key, value)| (key.partition, value.offset));
+    assert_eq!(shown.collect::<Vec<_>>(), [(1, 6)]);
 }
 
 #[test]

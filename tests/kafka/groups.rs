@@ -389,6 +389,17 @@ fn a_commit_that_says_for_how_long_is_kept_with_its_time() {
     assert_eq!(values[1][..2], [0, 4]);
 }
 
+#[test]
+fn a_negative_offset_takes_the_committed_one_away() {
+    let (_dir, server) = group_server();
+    let mut wire = KafkaWire::connect(server.kafka[0]);
+    for offset in [-1, 5, -2] {
+        assert_eq!(commit(&mut wire, "", -1, 0, offset), ErrorCode::NONE);
+        let kept = if offset < 0 { (-1, -1, String::new()) } else { (offset, 1, "here".into()) };
+        assert_eq!(committed(&mut wire, 0), kept);
+    }
+}
+
 fn offset_deleted(wire: &mut KafkaWire) -> ErrorCode {
     let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
     let topics = vec![OffsetDeleteRequestTopic { name: TOPIC, partitions }];

@@ -39,6 +39,8 @@ fn positions_are_kept_for_each_consumer_across_a_kill() {
     let bad = commit(&mut wire, "group 0", &[at("a", 0, 9), at("b", 1, 9)]);
     assert_eq!(bad, Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
     assert_eq!(commit(&mut wire, "", &[at("a", 0, 9)]), Err(ErrorCode::INVALID_GROUP_ID));
+    let negative = commit(&mut wire, "group 0", &[at("a", 0, 9), at("a", 1, -1)]);
+    assert_eq!(negative, Err(ErrorCode::INVALID_REQUEST));
     server.kill();
 
     let server = Server::start(dir.path());

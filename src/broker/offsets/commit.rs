@@ -12,7 +12,8 @@ use crate::limits;
 pub struct CommitOffset {
     pub topic: String,
     pub partition: u32,
-    /// The offset to go on with.
+    /// The offset to go on with. A negative one is none: it takes away what was committed, which is
+    /// how kafkajs sends a group back to where its members begin.
     pub offset: i64,
     /// The leader epoch of the last record consumed; -1 if not known.
     pub leader_epoch: i32,
@@ -40,8 +41,7 @@ pub fn check_group(group: &str) -> Result<(), Refusal> {
 /// topic's id. [`super::OffsetTable::commit`] checks them all again.
 ///
 /// # Errors
-/// `UNKNOWN_TOPIC_OR_PARTITION`; `OFFSET_METADATA_TOO_LARGE`; `INVALID_REQUEST` for a negative
-/// offset.
+/// `UNKNOWN_TOPIC_OR_PARTITION`; `OFFSET_METADATA_TOO_LARGE`.
 pub fn check_commit(catalog: &Catalog, commit: &CommitOffset) -> Result<TopicId, Refusal> {
     let topic = catalog.known_topic(&commit.topic)?;
     let (name, partition, partitions) = (&topic.name, commit.partition, topic.partitions);
@@ -54,10 +54,6 @@ pub fn check_commit(catalog: &Catalog, commit: &CommitOffset) -> Result<TopicId,
     if len > most {
         let message = format!("{name}-{partition}: {len} bytes of metadata, {most} are allowed");
         return refuse(ErrorCode::OFFSET_METADATA_TOO_LARGE, message);
-    }
-    if commit.offset < 0 {
-        let message = format!("{name}-{partition}: {} is no offset", commit.offset);
-        return refuse(ErrorCode::INVALID_REQUEST, message);
     }
     Ok(topic.id)
 }

@@ -98,15 +98,15 @@ impl OffsetTable {
                 topic: commit.topic,
                 partition: commit.partition as i32,
             };
-            let value = OffsetValue {
+            let value = (commit.offset >= 0).then_some(OffsetValue {
                 offset: commit.offset,
                 leader_epoch: commit.leader_epoch,
                 metadata: commit.metadata,
                 commit_timestamp_ms: now.wall_ms,
                 expire_timestamp_ms: commit.retention_ms.map(|ms| now.wall_ms.saturating_add(ms)),
                 topic_id,
-            };
-            changes.push(Change::Offset(key, Some(value)));
+            });
+            changes.push(Change::Offset(key, value));
         }
         let plan = self.plan(changes);
         plan.as_ref().map_or(Ok(()), |plan| self.check_room(plan))?;

@@ -4,6 +4,8 @@
 //!   together, or, when the group refuses, none.
 //! - By a member of the group's generation; or, with generation -1, by anybody while the group has
 //!   no members, which also makes a group.
+//! - A negative offset takes the committed one away. Kafka keeps such, and every client takes it for
+//!   none; kafkajs resets groups by it.
 //! - 2 to 4: the time to keep the offsets, -1 for `offsets.retention.minutes`. As in Kafka, it
 //!   counts from the commit, and offsets in topics that a member reads stay whatever it is.
 //! - Below 9 a generation of a group that is not there is illegal; from 9 on the group is not found.

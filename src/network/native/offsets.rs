@@ -29,7 +29,7 @@ impl Connection {
         self.task(header, Opcode::CommitOffsets, async move {
             let CommitOffsets { group, offsets } = commit;
             check_group(&group).map_err(of_broker)?;
-            let offsets = offsets.into_iter().map(wanted).collect();
+            let offsets = offsets.into_iter().map(wanted).collect::<Result<_, _>>()?;
             let key = key(&*offsets_topic(&local).await.map_err(of_broker)?, &group);
             let member = Membership { group, generation: OUTSIDE, ..Membership::default() };
             let stored = ask(&local, key, Ask::CommitOffsets { key, member, offsets }).await;
@@ -64,9 +64,14 @@ impl Connection {
     }
 }
 
-fn wanted(offset: CommittedOffset) -> CommitOffset {
+fn wanted(offset: CommittedOffset) -> Result<CommitOffset, ErrorAnswer> {
     let CommittedOffset { topic, partition, offset, metadata } = offset;
-    CommitOffset { topic, partition, offset, leader_epoch: NO_EPOCH, metadata, retention_ms: None }
+    if offset < 0 {
+        let message = format!("{topic}-{partition}: {offset} is no offset");
+        return Err(ErrorAnswer::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    let leader_epoch = NO_EPOCH;
+    Ok(CommitOffset { topic, partition, offset, leader_epoch, metadata, retention_ms: None })
 }
 
 fn committed(position: Position) -> CommittedOffset {
