@@ -16,6 +16,7 @@ use crate::storage::names::Layout;
 use crate::storage::recovery::{self, Plan};
 use crate::storage::{JournalConfig, StoreConfig};
 
+mod deletion;
 mod extents;
 mod groups;
 

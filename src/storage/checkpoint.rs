@@ -211,7 +211,8 @@ impl<D: Disk> Store<D> {
         run.next += 1;
         let skip = canary!(SkipNames);
         let Some(log) = self.logs.get_mut(id) else { return };
-        if std::mem::take(&mut log.names_changed) && !skip {
+        // It may have been deleted since the run began.
+        if std::mem::take(&mut log.names_changed) && !skip && !log.life.is_past() {
             let path = log.folder_path.clone();
             self.submit_log(id, LogStep::NamesSynced, Op::SyncDir { path });
             if let Some(run) = &mut self.run {

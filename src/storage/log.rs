@@ -49,6 +49,13 @@ pub enum Life {
     Emptied,
 }
 
+impl Life {
+    /// Whether the folder has another name by now, or none: nothing may be done in it any more.
+    pub fn is_past(self) -> bool {
+        matches!(self, Life::Trashing | Life::Emptied)
+    }
+}
+
 /// One partition.
 #[derive(Debug)]
 pub struct Log {

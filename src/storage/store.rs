@@ -528,7 +528,8 @@ impl<D: Disk> Store<D> {
         self.full = None;
         self.journal.full = None;
         self.resume_extents();
-        let ids: Vec<LogId> = self.logs.ids().collect();
+        let there = self.logs.iter().filter(|(_, log)| !log.life.is_past());
+        let ids: Vec<LogId> = there.map(|(id, _)| id).collect();
         for id in ids {
             self.resume_sealing(id);
             self.consider_materialising(id);
