@@ -25,6 +25,10 @@ const LEGEND_HEIGHT: f64 = 18.0;
 /// Colours that people with any kind of sight can tell apart.
 const COLOURS: &[&str] =
     &["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
+/// Of those that have a colour for the second time, and for the third.
+const DASHES: &[&str] = &["none", "7 3", "2 2"];
+/// Where the name of the upright axis begins.
+const LABEL_X: f64 = 8.0;
 
 /// A chart. Everything in it is positive.
 #[derive(Clone, Debug)]
@@ -98,13 +102,14 @@ impl Chart {
             text(out, (PLOT.0 - 6.0, y + 4.0), "end", 11, &tick.label);
         }
         text(out, ((PLOT.0 + PLOT.1) / 2.0, lower + 36.0), "middle", 12, &self.x.label);
-        text(out, (PLOT.0 - 6.0, upper - 8.0), "end", 12, &self.y.label);
+        text(out, (LABEL_X, upper - 8.0), "start", 12, &self.y.label);
         self.draw_series(top, lower + AXIS_HEIGHT, out);
     }
 
     fn draw_series(&self, top: f64, legend: f64, out: &mut String) {
         for (i, (label, points)) in self.series.iter().enumerate() {
             let colour = COLOURS[i % COLOURS.len()];
+            let dashes = DASHES[i / COLOURS.len() % DASHES.len()];
             let place = |&(x, y): &(f64, f64)| (self.x_at(x), self.y_at(top, y));
             let places: Vec<(f64, f64)> =
                 points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(place).collect();
@@ -112,7 +117,8 @@ impl Chart {
             put(
                 out,
                 format_args!(
-                    "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>\n",
+                    "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
+                     stroke-dasharray=\"{dashes}\" points=\"{}\"/>\n",
                     path.join(" ")
                 ),
             );
@@ -130,7 +136,7 @@ impl Chart {
                 out,
                 format_args!(
                     "<line x1=\"{0}\" y1=\"{y:.1}\" x2=\"{1}\" y2=\"{y:.1}\" stroke=\"{colour}\" \
-                 stroke-width=\"2\"/>\n",
+                 stroke-width=\"2\" stroke-dasharray=\"{dashes}\"/>\n",
                     PLOT.0,
                     PLOT.0 + 24.0
                 ),
