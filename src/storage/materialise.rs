@@ -66,15 +66,14 @@ impl<D: Disk> Store<D> {
     /// Several at a time, as looking at all logs takes long where there are many.
     fn queue_largest(&mut self) {
         let bytes_min = self.config.extent_bytes_min;
-        let may_be_written = |l: &Log| !l.writing && !l.queued && !l.awaits_extent(bytes_min);
-        let idle = self.logs.iter().filter(|(_, l)| may_be_written(l));
+        let idle = self.logs.iter().filter(|(_, l)| !l.writing && !l.queued);
         let mut tails: Vec<(std::cmp::Reverse<u64>, LogId)> = idle
             .map(|(id, l)| (std::cmp::Reverse(l.unmaterialised_bytes()), id))
             .filter(|(bytes, _)| bytes.0 >= self.block_bytes)
             .collect();
         tails.sort_unstable();
         for (_, id) in tails.into_iter().take(limits::MATERIALISE_SWEEP) {
-            if let Some(log) = self.logs.get_mut(id) {
+            if let Some(log) = self.logs.get_mut(id).filter(|log| !log.awaits_extent(bytes_min)) {
                 log.queued = true;
                 self.to_write.push_back(id);
             }
