@@ -11,7 +11,7 @@
 //! - 9+: a leader epoch that is not that of now is FENCED_ or UNKNOWN_LEADER_EPOCH.
 //! - 13+: topics go by id. Replicas are not known; whoever says that it is one is read to as a
 //!   consumer.
-//! - Partitions of other cores are read there: see [`gather`].
+//! - Partitions of other cores are read there: see [`mod@gather`].
 
 mod gather;
 
