@@ -7,6 +7,7 @@
 //!
 //! Who is written next: logs that a checkpoint or a roll waits for, then logs whose tail is worth
 //! a write, then, while the arena is over half full, the largest tail there is.
+//! A log whose next run skips the journal is left alone: the extent brings the tail along.
 
 use super::log::{Log, LogId};
 use super::segment::{Phase, Segment};
