@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::io::{Descriptors, Disk, Now};
 use crate::limits;
@@ -105,18 +106,20 @@ impl<D: Disk + Descriptors> Core<D> {
             // The others get a turn between two ticks.
             return tokio::task::yield_now().await;
         }
+        let until = Instant::now() + wait;
         let mut woken = pin!(wake.notified());
         if self.spin_us > 0 {
+            let awake_us = u128::from(self.spin_us).min(wait.as_micros()) as u64;
             tokio::select! {
                 biased;
                 () = &mut woken => return,
                 Some(mail) = mailbox.recv() => return self.receive(mail),
-                () = stay_awake(now_us + self.spin_us) => {}
+                () = stay_awake(now_us + awake_us) => {}
             }
         }
         tokio::select! {
             () = woken => {}
-            () = tokio::time::sleep(wait) => {}
+            () = tokio::time::sleep_until(until) => {}
             Some(mail) = mailbox.recv() => self.receive(mail),
         }
     }
