@@ -8,9 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer, ConsumerContext, DefaultConsumerContext, Rebalance,
-};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::message::Message;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
@@ -86,21 +84,32 @@ impl Crew {
     }
 }
 
-/// Notes what a member has to give back.
-struct Revocations {
+/// What a member has taken and is still to commit.
+struct Work {
     name: String,
     crew: Arc<Crew>,
+    /// The next offset of each partition.
+    pending: Mutex<BTreeMap<i32, i64>>,
 }
 
-impl ClientContext for Revocations {}
+impl ClientContext for Work {}
 
-impl ConsumerContext for Revocations {
-    fn pre_rebalance(&self, _: &BaseConsumer<Revocations>, rebalance: &Rebalance<'_>) {
+impl ConsumerContext for Work {
+    /// Notes what it has to give back, and leaves that to others: should the partition come back
+    /// to it, they may be further.
+    fn pre_rebalance(&self, _: &BaseConsumer<Work>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(partitions) = rebalance {
             let revoked = partitions.elements().iter().map(|place| place.partition()).collect();
             let mut revoked: BTreeSet<i32> = revoked;
+            self.pending.lock().unwrap().retain(|partition, _| !revoked.contains(partition));
             self.crew.note(&self.name, |deed| deed.revoked.append(&mut revoked));
         }
+    }
+}
+
+impl Work {
+    fn new(name: &str, crew: Arc<Crew>) -> Work {
+        Work { name: name.to_owned(), crew, pending: Mutex::default() }
     }
 }
 
@@ -117,18 +126,17 @@ impl Members {
 
     /// A member joins, with settings of its own.
     pub fn join(&mut self, name: &'static str, settings: &[(&str, &str)]) {
-        let revocations = Revocations { name: name.to_owned(), crew: self.crew.clone() };
         let mut config = member_config(self.address, &self.group, self.assignor);
         for (setting, value) in settings {
             config.set(*setting, *value);
         }
-        let consumer: BaseConsumer<Revocations> = config.create_with_context(revocations).unwrap();
+        let work = Work::new(name, self.crew.clone());
+        let consumer: BaseConsumer<Work> = config.create_with_context(work).unwrap();
         consumer.subscribe(&[self.topic]).unwrap();
         let (crew, topic) = (self.crew.clone(), self.topic);
         let thread = std::thread::spawn(move || {
-            let mut pending = BTreeMap::new();
             while obey(&crew, name) {
-                step(&consumer, &mut pending, &crew, topic, name);
+                step(&consumer, &crew, topic, name);
             }
         });
         self.threads.insert(name, thread);
@@ -207,7 +215,7 @@ fn member_config(address: SocketAddr, group: &str, assignor: &str) -> rdkafka::C
         .set("partition.assignment.strategy", assignor)
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
-        .set("session.timeout.ms", "1500")
+        .set("session.timeout.ms", "4000")
         .set("heartbeat.interval.ms", "100")
         .set("reconnect.backoff.ms", "20")
         .set("reconnect.backoff.max.ms", "100")
@@ -222,36 +230,27 @@ fn obey(crew: &Crew, name: &str) -> bool {
 }
 
 /// Takes a few records, commits what is not committed yet, and notes what there is.
-fn step(
-    consumer: &BaseConsumer<Revocations>,
-    pending: &mut BTreeMap<i32, i64>,
-    crew: &Crew,
-    topic: &str,
-    name: &str,
-) {
-    take(consumer, pending, |place| crew.note(name, |deed| deed.taken.push(place)));
+fn step(consumer: &BaseConsumer<Work>, crew: &Crew, topic: &str, name: &str) {
+    take(consumer, |place| crew.note(name, |deed| deed.taken.push(place)));
     let assigned = assigned(consumer);
-    if let Some(committed) = commit(consumer, pending, topic) {
+    if let Some(committed) = commit(consumer, topic) {
         crew.note(name, |deed| deed.committed.extend(committed));
     }
     crew.note(name, |deed| deed.assigned = assigned);
 }
 
-fn assigned<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> BTreeSet<i32> {
+fn assigned(consumer: &BaseConsumer<Work>) -> BTreeSet<i32> {
     consumer.assignment().unwrap().elements().iter().map(|place| place.partition()).collect()
 }
 
-/// Takes a few records, if there are any, and puts their partitions' next offsets into `pending`.
-fn take<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    pending: &mut BTreeMap<i32, i64>,
-    mut took: impl FnMut((i32, i64)),
-) {
+/// Takes a few records, if there are any; their partitions' next offsets are pending then.
+fn take(consumer: &BaseConsumer<Work>, mut took: impl FnMut((i32, i64))) {
+    let pending = &consumer.context().pending;
     for _ in 0..RECORDS_BETWEEN_COMMITS {
         match consumer.poll(Duration::from_millis(20)) {
             Some(Ok(message)) => {
                 took((message.partition(), message.offset()));
-                pending.insert(message.partition(), message.offset() + 1);
+                pending.lock().unwrap().insert(message.partition(), message.offset() + 1);
             }
             // A server that is down, say: the client sees to that itself.
             Some(Err(_)) => {}
@@ -260,22 +259,16 @@ fn take<C: ConsumerContext>(
     }
 }
 
-/// Commits what is pending; that, if it went well, or else it stays pending. What was assigned to
-/// others meanwhile is not: they take its records again.
-fn commit<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    pending: &mut BTreeMap<i32, i64>,
-    topic: &str,
-) -> Option<BTreeMap<i32, i64>> {
-    let assigned = assigned(consumer);
-    pending.retain(|partition, _| assigned.contains(partition));
+/// Commits what is pending; that, if it went well, or else it stays pending.
+fn commit(consumer: &BaseConsumer<Work>, topic: &str) -> Option<BTreeMap<i32, i64>> {
+    let mut pending = consumer.context().pending.lock().unwrap();
     let mut places = TopicPartitionList::new();
     for (&partition, &offset) in &*pending {
         places.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
     }
     let is_any = !pending.is_empty();
     let committed = is_any && consumer.commit(&places, CommitMode::Sync).is_ok();
-    committed.then(|| std::mem::take(pending))
+    committed.then(|| std::mem::take(&mut *pending))
 }
 
 /// What the process of a member does until it is killed, if this is one.
@@ -288,11 +281,11 @@ pub fn be_a_process() {
     let [address, topic, group, assignor] =
         orders.split(' ').collect::<Vec<_>>().try_into().unwrap();
     let config = member_config(address.parse().unwrap(), group, assignor);
-    let consumer: BaseConsumer<DefaultConsumerContext> = config.create().unwrap();
+    let work = Work::new("", Arc::default());
+    let consumer: BaseConsumer<Work> = config.create_with_context(work).unwrap();
     consumer.subscribe(&[topic]).unwrap();
-    let mut pending = BTreeMap::new();
     loop {
-        take(&consumer, &mut pending, |(partition, offset)| println!("{TOOK}{partition} {offset}"));
-        commit(&consumer, &mut pending, topic);
+        take(&consumer, |(partition, offset)| println!("{TOOK}{partition} {offset}"));
+        commit(&consumer, topic);
     }
 }
