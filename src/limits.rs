@@ -20,8 +20,8 @@ pub const JOURNAL_BYTES_TOTAL: u64 = 256 << 20;
 /// 1164 and 865 MB/s (`duramen bench produce --for 2s`, medians of three, spreads of 5 to 35 %),
 /// and where all goes through the journal (the same with `--partitions 64 --batch-records 100
 /// --in-flight 120`) 429, 570, 701, 652 and 691 MB/s. Smaller ones don't make a lone record beside
-/// that load (`duramen bench latency`) wait less: p50 31.6, 27.4 and 19.3 ms at 256 KiB, 1 MiB and
-/// 4 MiB (of three, three and two runs).
+/// that load (`duramen bench latency`) wait less: p50 31.6, 27.4 and 18.9 ms at 256 KiB, 1 and
+/// 4 MiB.
 pub const GROUP_BYTES: usize = 1 << 20;
 
 /// A run of one partition that fills blocks of this many bytes skips the journal.
