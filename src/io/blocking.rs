@@ -124,6 +124,7 @@ impl Disk for Blocking {
             Op::Close { file } => self.files.remove(&file),
             Op::Write { file, .. }
             | Op::Read { file, .. }
+            | Op::ReadAhead { file, .. }
             | Op::Sync { file }
             | Op::Allocate { file, .. }
             | Op::SetLen { file, .. } => self.files.get(&file).cloned(),
@@ -220,6 +221,7 @@ fn perform(op: Op, file: Option<Arc<OpenFile>>, opening: Opening) -> Result<Perf
         Op::Close { file } => open(file).map(|_| Output::Nothing)?,
         Op::Write { file, at, data } => nothing(open(file)?.write(at, data)?),
         Op::Read { file, at, into } => Output::Read(open(file)?.read(at, into)?),
+        Op::ReadAhead { file, at, len } => nothing(open(file)?.read_ahead(at, len)?),
         Op::Sync { file } => nothing(open(file)?.sync()?),
         Op::SyncDir { .. } if opening.no_sync => Output::Nothing,
         Op::SyncDir { path } => nothing(paths::sync_dir(&path)?),

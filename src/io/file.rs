@@ -2,12 +2,14 @@
 //!
 //! A durable file has two descriptors: a *writer* that goes past the page cache and holds the
 //! lock, and a buffered *reader* for reads and `sendfile`. Any other file has one for both.
+//! The kernel is told not to read ahead: the engine asks for that itself ([`super::Op::ReadAhead`]).
 //!
 //! The lock is what makes a restart safe. The kernel can finish a write after the process that
 //! asked for it was killed; the write pins its descriptor, and so the lock, until then.
 //! Whoever opens the file next waits for that lock, and only then looks at the file.
 
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use super::{Block, DiskError, Mode, Slice};
 
 /// Bytes written at a time where a file system can't reserve space.
 const ZEROES_BYTES: usize = 256 * 1024;
+/// How far apart the pages are that a readahead waits for.
+const READ_AHEAD_STEP: u64 = 64 * 1024;
 
 /// How the files of a disk are opened.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,8 @@ impl OpenFile {
                     (buffered(OFlags::RDONLY)?, Some(Arc::new(writer)))
                 }
             };
+            // The engine says itself what it will read, and when the disk has time for it.
+            fs::fadvise(&reader, 0, None, fs::Advice::Random)?;
             let stat = fs::fstat(&reader)?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
                 return Err(io::Error::other("it is not a regular file"));
@@ -133,6 +139,22 @@ impl OpenFile {
             position += n as u64;
         }
         Ok(into)
+    }
+
+    /// Brings `len` bytes at byte `at` to the page cache, as far as the file goes.
+    pub fn read_ahead(&self, at: u64, len: u64) -> Result<(), DiskError> {
+        let end = at.saturating_add(len);
+        fs::fadvise(&self.reader, at, NonZeroU64::new(len), fs::Advice::WillNeed)
+            .map_err(|e| self.error("read ahead in", e))?;
+        // That has set it going. A page that can be read has come.
+        let mut position = at;
+        while position < end {
+            let last = end.min(position + READ_AHEAD_STEP) - 1;
+            retry_on_intr(|| rustix::io::pread(&self.reader, &mut [0; 1][..], last))
+                .map_err(|e| self.error("read", e))?;
+            position = last + 1;
+        }
+        Ok(())
     }
 
     /// Makes data and size durable. An interrupted sync is an error like any other: the kernel

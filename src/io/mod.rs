@@ -90,6 +90,9 @@ pub enum Op {
     /// Reads at byte `at` into the free room of `into` until it is full or the file ends.
     /// Output: [`Output::Read`].
     Read { file: FileId, at: u64, into: Block },
+    /// Brings `len` bytes at byte `at` to the page cache, as far as the file goes, so that reading
+    /// them does not wait for the device.
+    ReadAhead { file: FileId, at: u64, len: u64 },
     /// Makes the file's data and size durable.
     Sync { file: FileId },
     /// Makes the names in folder `path` durable.

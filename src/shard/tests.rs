@@ -19,6 +19,7 @@ use crate::storage::{JournalConfig, StoreConfig};
 mod deletion;
 mod extents;
 mod groups;
+mod readahead;
 
 const TOPIC: TopicId = TopicId([7; 16]);
 const US_PER_TICK: u64 = 1_000;

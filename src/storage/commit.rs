@@ -175,6 +175,7 @@ impl<D: Disk> Store<D> {
             return;
         }
         self.journal.acknowledge();
+        self.readahead.has_turn = true;
         self.latencies.group_us(now.monotonic_us.saturating_sub(group.submitted_us));
         if !group.released {
             self.release(&mut group);

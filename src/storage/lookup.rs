@@ -91,6 +91,12 @@ impl<D: Disk> Store<D> {
     }
 
     pub(super) fn scan(&mut self, job: &mut Job, at: Place) -> Step {
+        // One that goes on may go far.
+        if matches!(job.wait, Wait::Scan { .. })
+            && let Some(step) = self.bring(job, at, limits::SCAN_BYTES as u64)
+        {
+            return step;
+        }
         self.read_file(job, Wait::Scan { at }, at, limits::SCAN_BYTES as u64)
     }
 

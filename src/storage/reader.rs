@@ -10,8 +10,8 @@
 //! A read first finds the batch that holds its offset (see [`super::lookup`]), or goes on at a
 //! [`Cursor`] where the last one ended, byte for byte. Whatever needs the disk makes the read
 //! *pending*; a completion lets it take the next step, and the outcome comes as an
-//! [`Event::Read`]. Cold ranges are read through the disk's own threads, never by a `sendfile`
-//! that would block the core.
+//! [`Event::Read`]. Cold ranges come to the page cache first (see [`super::readahead`]): a
+//! `sendfile` of them would block the core.
 //!
 //! Nothing at or past the durable offset is ever given out. A damaged batch is an error with its
 //! place; reading can go on behind it.
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::index_cache::IndexCache;
 use super::log::{Life, LogId, Place};
+use super::readahead::Window;
 use super::search::Target;
 use super::segment::{Segment, SegmentIndex};
 use super::store::{Event, Store};
@@ -142,6 +143,8 @@ pub(super) struct Job {
     pub segment: Option<u64>,
     /// An index led nowhere: scan without it.
     pub distrusts_index: bool,
+    /// Behind the last window that was brought for it.
+    pub brought: Option<Place>,
     /// The indexes that a walk makes again.
     pub rebuild: Option<SegmentIndex>,
 }
@@ -158,6 +161,7 @@ impl Job {
             scan: None,
             segment: None,
             distrusts_index: false,
+            brought: None,
             rebuild: None,
         }
     }
@@ -173,7 +177,7 @@ pub(super) struct FoundBatch {
 /// What an operation of a read is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// In the queue, nothing in flight.
+    /// In the queue, or for a window: nothing of its own is in flight.
     Turn,
     Open {
         base: u64,
@@ -214,6 +218,8 @@ pub(super) enum Step {
     Error(ReadError),
     /// An operation whose completion lets the read go on.
     Op(Wait, Op),
+    /// A window that has to come to the page cache first.
+    Bring(Window),
     /// Another step, without the disk.
     Again,
     /// Somebody else's operation will let it go on.
@@ -239,6 +245,11 @@ impl Reads {
         self.next_id += 1;
         self.jobs.insert(self.next_id, job);
         ReadId(self.next_id)
+    }
+
+    /// Whether as many reads wait as may.
+    fn are_too_many(&self) -> bool {
+        self.jobs.len() - self.in_flight >= limits::READS_QUEUED
     }
 
     /// Names a job and puts it at the end of the queue.
@@ -278,13 +289,14 @@ impl<D: Disk> Store<D> {
                 Step::Found(found) => Started::Found(found),
                 Step::Error(error) => Started::Error(error),
                 Step::Op(wait, op) => self.pend(job, Some((wait, op))),
+                Step::Bring(window) => self.pend_window(job, window),
                 Step::Park => self.pend(job, None),
             };
         }
     }
 
     fn pend(&mut self, mut job: Job, op: Option<(Wait, Op)>) -> Started {
-        if self.reads.queue.len() >= limits::READS_QUEUED {
+        if self.reads.are_too_many() {
             return Started::Error(ReadError::Busy);
         }
         let id = match op {
@@ -299,6 +311,15 @@ impl<D: Disk> Store<D> {
                 self.reads.queue_job(job)
             }
         };
+        Started::Pending(id)
+    }
+
+    fn pend_window(&mut self, job: Job, window: Window) -> Started {
+        if self.reads.are_too_many() {
+            return Started::Error(ReadError::Busy);
+        }
+        let id = self.reads.add_job(job);
+        self.readahead.want(window, Some(id));
         Started::Pending(id)
     }
 
@@ -351,7 +372,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Takes steps until the read is done or needs the disk.
-    fn go_on(&mut self, id: ReadId, mut job: Job, mut step: Step) {
+    pub(super) fn go_on(&mut self, id: ReadId, mut job: Job, mut step: Step) {
         loop {
             match step {
                 Step::Again => step = self.run_job(&mut job),
@@ -370,6 +391,11 @@ impl<D: Disk> Store<D> {
                     job.wait = wait;
                     self.reads.jobs.insert(id.0, job);
                     return self.submit_read(id, op);
+                }
+                Step::Bring(window) => {
+                    job.wait = Wait::Turn;
+                    self.reads.jobs.insert(id.0, job);
+                    return self.readahead.want(window, Some(id));
                 }
                 Step::Park => {
                     job.wait = Wait::Turn;

@@ -23,6 +23,7 @@ use super::extent::ExtentWrite;
 use super::journal::{Journal, JournalConfig};
 use super::log::{Life, Log, LogId};
 use super::names::{self, Layout};
+use super::readahead::Readahead;
 use super::reader::{Data, Found, ReadError, ReadId, Reads};
 use super::recovery::RecoveredLog;
 use super::slab::Logs;
@@ -153,6 +154,7 @@ pub struct Store<D: Disk> {
     /// The largest `max.message.bytes` of any log.
     pub(super) largest_message_bytes: u32,
     pub(super) reads: Reads,
+    pub(super) readahead: Readahead,
     pub(super) failed: Option<DiskError>,
     pub(super) full: Option<Full>,
     /// An `Allocate` failed: ask for no more than is needed.
@@ -194,6 +196,7 @@ impl<D: Disk> Store<D> {
             root_changed: false,
             largest_message_bytes: 0,
             reads: Reads::default(),
+            readahead: Readahead::default(),
             failed: None,
             full: None,
             short_of_space: false,
@@ -352,6 +355,7 @@ impl<D: Disk> Store<D> {
         self.consider_checkpoint();
         self.journal.upkeep(self.config.journal_files_min, &mut self.tasks);
         self.commit(now);
+        self.begin_windows();
         self.step_shutdown();
         self.tasks.disk.flush();
         let full = self.full.as_ref().map(|f| f.until_us);
@@ -370,6 +374,8 @@ impl<D: Disk> Store<D> {
             },
             (Task::Checkpoint(_), Err(error)) => self.run_failed(error, now),
             (Task::Read(id), result) => self.read_step(id, result),
+            // Where that failed, the read that follows finds out why.
+            (Task::ReadAhead(window), _) => self.window_done(window),
             (Task::Forgotten, _) => {}
         }
     }

@@ -77,7 +77,7 @@ impl<D: Disk> Store<D> {
         if trusted <= position {
             let end = segment.trusted.next_start(position).unwrap_or(u64::MAX).min(durable);
             let want = (end - position).min(limits::READ_BYTES as u64);
-            return self.read_file(job, Wait::Check { at: cursor.place }, cursor.place, want);
+            return self.read_cold(job, Wait::Check { at: cursor.place }, cursor.place, want);
         }
         let settled = segment.settled(block_bytes);
         let held = segment.tail.range().map_or(u64::MAX, |r| r.start);
@@ -87,13 +87,28 @@ impl<D: Disk> Store<D> {
         let at_least = job.found.filter(|f| f.place == cursor.place).map_or(1, |f| f.len);
         let to_memory = matches!(job.goal, Goal::Bytes { to_memory: true, .. });
         let may_be_sent = !to_memory && in_settled >= at_least;
-        if may_be_sent && self.tasks.disk.resident(file, position, in_settled) {
-            self.counters.read_file_bytes += in_settled;
-            let piece = Piece::File { file, at: position, len: in_settled };
-            return Step::Data(Data::new(vec![piece], in_settled, cursor));
+        if may_be_sent {
+            let at_hand = self.at_hand(job.log, file, cursor.place, in_settled);
+            if at_hand >= at_least {
+                self.counters.read_file_bytes += at_hand;
+                self.look_ahead(job.log, cursor.place, at_hand);
+                let piece = Piece::File { file, at: position, len: at_hand };
+                return Step::Data(Data::new(vec![piece], at_hand, cursor));
+            }
         }
         let want = len.min(limits::READ_BYTES as u64);
-        self.read_file(job, Wait::Fetch { at: cursor.place }, cursor.place, want)
+        self.read_cold(job, Wait::Fetch { at: cursor.place }, cursor.place, want)
+    }
+
+    /// Reads `want` bytes at a place by way of the page cache, when those are many.
+    fn read_cold(&mut self, job: &mut Job, wait: Wait, at: Place, want: u64) -> Step {
+        if want >= limits::READAHEAD_FROM_BYTES {
+            if let Some(step) = self.bring(job, at, want) {
+                return step;
+            }
+            self.look_ahead(job.log, at, want);
+        }
+        self.read_file(job, wait, at, want)
     }
 
     /// Reads `want` bytes at a place; those that are in memory are added when the others came.

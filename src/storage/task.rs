@@ -1,6 +1,7 @@
 //! What each operation in flight is for.
 
 use super::log::LogId;
+use super::readahead::Window;
 use super::reader::ReadId;
 use crate::io::{Disk, Done, FileId, Op, Token};
 
@@ -17,6 +18,8 @@ pub enum Task {
     Checkpoint(CheckpointStep),
     /// A step of a read.
     Read(ReadId),
+    /// A window is in the page cache.
+    ReadAhead(Window),
     /// Nothing waits for it: the file was closed or removed.
     Forgotten,
 }

@@ -299,6 +299,29 @@ fn just_written_pages_are_resident() {
 }
 
 #[test]
+fn what_is_read_ahead_comes_to_the_page_cache_and_nothing_else() {
+    on_each_disk(async |bench: &mut Bench| {
+        let (file, _) = bench.open("cold", Mode::Buffered).await;
+        bench.ok(Op::Write { file, at: 0, data: vec![slice(&[1; 1 << 20])] }).await;
+        bench.ok(Op::Sync { file }).await;
+        let says = bench.disk.resident(file, 0, 1 << 20);
+        let descriptor = bench.disk.descriptor(file).unwrap();
+        rustix::fs::fadvise(&descriptor, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        // Where files lie in memory they are never cold.
+        let is_cold = !bench.disk.resident(file, 0, 1 << 20);
+        bench.ok(Op::ReadAhead { file, at: 300_000, len: 200_000 }).await;
+        assert_eq!(bench.disk.resident(file, 300_000, 200_000), says);
+        assert_eq!(bench.disk.resident(file, 700_000, 200_000), says && !is_cold);
+        // As far as the file goes.
+        bench.ok(Op::ReadAhead { file, at: 1_000_000, len: 1 << 20 }).await;
+        bench.ok(Op::ReadAhead { file, at: 1 << 30, len: 4096 }).await;
+        assert_eq!(bench.disk.resident(file, 1_000_000, 40_000), says);
+        let error = bench.err(Op::ReadAhead { file: FileId(77), at: 0, len: 1 }).await;
+        assert_eq!(error.to_string(), "cannot use file 77: it is not open");
+    });
+}
+
+#[test]
 fn without_direct_io_everything_goes_through_the_page_cache() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut probe = probe(dir.path()).unwrap();

@@ -14,6 +14,7 @@ pub enum Kind {
     Close,
     Write,
     Read,
+    ReadAhead,
     Sync,
     SyncDir,
     Allocate,
@@ -29,7 +30,7 @@ pub enum Kind {
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     pub fn of(op: &Op) -> Kind {
         match op {
@@ -37,6 +38,7 @@ impl Kind {
             Op::Close { .. } => Kind::Close,
             Op::Write { .. } => Kind::Write,
             Op::Read { .. } => Kind::Read,
+            Op::ReadAhead { .. } => Kind::ReadAhead,
             Op::Sync { .. } => Kind::Sync,
             Op::SyncDir { .. } => Kind::SyncDir,
             Op::Allocate { .. } => Kind::Allocate,
@@ -58,6 +60,7 @@ impl Kind {
             Kind::Close => "close",
             Kind::Write => "write",
             Kind::Read => "read",
+            Kind::ReadAhead => "read ahead in",
             Kind::Sync => "sync",
             Kind::SyncDir => "sync folder",
             Kind::Allocate => "allocate space in",

@@ -73,6 +73,7 @@ pub(super) enum Answer {
     Open { file: FileId, path: PathBuf, mode: Mode },
     Close { file: FileId },
     Read { node: NodeId, at: u64, into: Block },
+    ReadAhead { node: NodeId, at: u64, len: u64 },
     Load { node: Option<NodeId>, path: PathBuf, at: u64, max_len: u64 },
     List { path: PathBuf },
 }
@@ -203,7 +204,7 @@ impl Flight {
     /// Every file it needs, whatever its name does meanwhile.
     pub fn node(&self) -> Option<NodeId> {
         match &self.answer {
-            Answer::Read { node, .. } => Some(*node),
+            Answer::Read { node, .. } | Answer::ReadAhead { node, .. } => Some(*node),
             Answer::Load { node, .. } => *node,
             _ => self.effect.node(),
         }
@@ -262,6 +263,9 @@ impl Flight {
         match (&self.effect, &self.answer) {
             (_, Answer::Read { node, at, into }) => {
                 span(node, *at..at.saturating_add(into.room() as u64), Access::Look)
+            }
+            (_, Answer::ReadAhead { node, at, len }) => {
+                span(node, *at..at.saturating_add(*len), Access::Look)
             }
             (_, Answer::Load { node: Some(node), at, max_len, .. }) => {
                 span(node, *at..at.saturating_add(*max_len), Access::Look)

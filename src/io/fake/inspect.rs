@@ -92,6 +92,12 @@ impl Fake {
         held.map(|flight| flight.token).collect()
     }
 
+    /// What those are.
+    pub fn held_kinds(&self) -> Vec<Kind> {
+        let held = self.flights.values().filter(|flight| !flight.holds.is_empty());
+        held.map(|flight| flight.kind).collect()
+    }
+
     /// Bytes that all files occupy, in blocks of 4096.
     pub fn used_bytes(&self) -> u64 {
         self.tree.used()

@@ -37,6 +37,7 @@ mod faults;
 mod file;
 mod flight;
 mod inspect;
+mod page_cache;
 mod pages;
 mod power;
 mod submit;
@@ -48,6 +49,7 @@ pub use inspect::Counters;
 use faults::{Rules, When};
 use file::Landing;
 use flight::{Answer, Effect, Flight};
+use page_cache::PageCache;
 use tree::{NodeId, Refusal, Tree, View};
 
 /// The disk. See the module's essay.
@@ -70,6 +72,7 @@ pub struct Fake {
     trace: u64,
     log: VecDeque<String>,
     counters: Counters,
+    page_cache: PageCache,
 }
 
 /// What stays the same across a restart.
@@ -116,6 +119,7 @@ impl Fake {
             trace: 0,
             log: VecDeque::new(),
             counters: Counters::default(),
+            page_cache: PageCache::default(),
         }
     }
 
@@ -148,6 +152,12 @@ impl Fake {
     /// Keeps the last `lines` submissions and completions in words, for [`Fake::log`].
     pub fn keep_log(&mut self, lines: usize) {
         self.knobs.log_lines = lines;
+    }
+
+    /// Drops the page cache: what is read from now on is in it, and nothing else. Until then it is
+    /// a matter of chance what is.
+    pub fn drop_page_cache(&mut self) {
+        self.page_cache.drop_all();
     }
 
     // ---- faults ----
@@ -318,7 +328,7 @@ impl Fake {
         flight.effect.apply(&mut self.tree, self.stamp, &mut self.rng)?;
         self.counters.count(&flight);
         match flight.answer {
-            Answer::Nothing => Ok(Output::Nothing),
+            Answer::Nothing | Answer::ReadAhead { .. } => Ok(Output::Nothing),
             Answer::Open { file, path, mode } => self.open(file, path, mode),
             Answer::Close { file } => {
                 self.forget(file);
@@ -327,6 +337,7 @@ impl Fake {
             Answer::Read { node, at, mut into } => {
                 let n = self.tree.file(node).map_or(0, |file| file.read(at, into.spare()));
                 into.advance(n);
+                self.page_cache.read(node, at, n as u64);
                 self.counters.read_bytes += n as u64;
                 Ok(Output::Read(into))
             }
@@ -396,8 +407,10 @@ impl Disk for Fake {
         self.knobs.block_bytes
     }
 
-    fn resident(&mut self, _file: FileId, _at: u64, _len: u64) -> bool {
-        self.rng.bool()
+    fn resident(&mut self, file: FileId, at: u64, len: u64) -> bool {
+        let handle = self.handles.get(&file);
+        let held = handle.and_then(|handle| self.page_cache.holds(handle.node, at, len));
+        held.unwrap_or_else(|| self.rng.bool())
     }
 }
 

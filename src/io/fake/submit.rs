@@ -32,6 +32,10 @@ impl Fake {
         let fault = self.rules.fault(kind, &paths, &mut self.rng);
         let holds = self.rules.holds(kind, &paths, &mut self.rng);
         (flight.fault, flight.holds) = (fault, holds);
+        if let (None, &Answer::ReadAhead { node, at, len }) = (fault, &flight.answer) {
+            // As with the kernel, pages that are on their way count.
+            self.page_cache.read(node, at, len);
+        }
         self.trace_submit(&flight);
         flight
     }
@@ -45,6 +49,11 @@ impl Fake {
             Op::Read { file, at, into } => {
                 let handle = self.handle(file, Kind::Read);
                 let answer = Answer::Read { node: handle.node, at, into };
+                (handle.path.clone(), Effect::Nothing, answer)
+            }
+            Op::ReadAhead { file, at, len } => {
+                let handle = self.handle(file, Kind::ReadAhead);
+                let answer = Answer::ReadAhead { node: handle.node, at, len };
                 (handle.path.clone(), Effect::Nothing, answer)
             }
             Op::Sync { file } => self.syncing(file),
