@@ -11,7 +11,8 @@ use duramen_protocol::files::offset_index::OffsetIndex;
 use duramen_protocol::files::segment::SegmentFile;
 
 use super::log::{LogId, Place};
-use super::reader::{FoundBatch, From, Goal, Job, ReadError, Step, Wait};
+use super::read_job::{FoundBatch, Goal, Job, Step, Wait};
+use super::reader::{From, ReadError};
 use super::segment::Segment;
 use super::store::Store;
 use crate::io::{Disk, Op};

@@ -24,7 +24,7 @@
 //! | `stage` `space` | a batch gets its offset, or a refusal that leaves no trace |
 //! | `commit` `journal` `extent` | one group, one moment; big runs go straight to their segment |
 //! | `materialise` `seal` `checkpoint` `shutdown` | behind the acknowledgement |
-//! | `reader` `supply` `readahead` `lookup` `search` `index_cache` `ranges` | reading, by offset and by time |
+//! | `reader` `read_job` `supply` `readahead` `lookup` `search` `index_cache` `ranges` | reading, by offset and by time |
 //! | `retention` `trash` | giving up old segments and deleted partitions |
 //! | [`recovery`] | from what a crash left to logs that can be served |
 //! | [`names`] | where everything lies |
@@ -58,6 +58,7 @@ mod materialise;
 pub mod names;
 mod producers;
 mod ranges;
+mod read_job;
 mod readahead;
 mod reader;
 mod rebuild;

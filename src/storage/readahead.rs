@@ -20,7 +20,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::log::{Life, LogId, Place};
-use super::reader::{Job, ReadId, Step};
+use super::read_job::{Job, Step};
+use super::reader::ReadId;
 use super::store::Store;
 use super::task::Task;
 use crate::io::{Disk, FileId, Op};

@@ -9,7 +9,7 @@ use duramen_protocol::batch::BatchHeader;
 use duramen_protocol::files::index_builder::IndexBuilder;
 
 use super::log::{LogId, Place};
-use super::reader::{Goal, Job, Step};
+use super::read_job::{Goal, Job, Step};
 use super::segment::{Phase, SegmentIndex};
 use super::store::Store;
 use super::tail::BatchPlace;

@@ -9,7 +9,8 @@ use duramen_protocol::files::segment::SegmentFile;
 use duramen_protocol::files::time_index::TimeIndex;
 
 use super::log::{LogId, Place};
-use super::reader::{Found, FoundBatch, From, Goal, Job, ReadError, ReadId, Started, Step, Wait};
+use super::read_job::{FoundBatch, Goal, Job, Step, Wait};
+use super::reader::{Found, From, ReadError, ReadId, Started};
 use super::store::Store;
 use crate::io::Disk;
 

@@ -8,7 +8,8 @@ use duramen_protocol::batch::{BatchHeader, BatchView};
 use duramen_protocol::files::segment::SegmentFile;
 
 use super::log::{LogId, Place};
-use super::reader::{Cursor, Data, From, Goal, Job, Piece, ReadError, Step, Wait, exactly};
+use super::read_job::{Goal, Job, Step, Wait};
+use super::reader::{Cursor, Data, From, Piece, ReadError, exactly};
 use super::segment::{FileState, Phase};
 use super::store::Store;
 use crate::io::{Block, Disk, DiskError, FileId, Mode, Op, Output};
