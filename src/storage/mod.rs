@@ -19,7 +19,7 @@
 //!
 //! | files | what they are |
 //! |---|---|
-//! | `store` `task` `slab` | the state machine, its operations in flight, its logs |
+//! | `store` `task` `completions` `slab` | the state machine, its operations in flight, its logs |
 //! | `log` `segment` `tail` `arena` `producers` | a partition, and its bytes in memory |
 //! | `stage` `space` | a batch gets its offset, or a refusal that leaves no trace |
 //! | `commit` `journal` `extent` | one group, one moment; big runs go straight to their segment |
@@ -48,6 +48,7 @@ macro_rules! canary {
 mod arena;
 mod checkpoint;
 mod commit;
+mod completions;
 mod counters;
 mod extent;
 mod index_cache;
