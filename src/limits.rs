@@ -58,10 +58,20 @@ pub const MATERIALISE_WRITE_BYTES: u64 = 1 << 20;
 /// Writes to segments in flight, a core.
 ///
 /// 2, 8 and 32 took 245, 436 and 448 MB/s over 1,000 partitions (measured as [`GROUP_BYTES`], with
-/// batches of 100), and 80,400, 65,500 and 55,500 single records/s (`duramen bench partitions
-/// --for 2s --partitions 1000`; spreads of 3 to 38 %): big batches want many, single records few.
+/// batches of 100). Single records want few: 80,400, 65,500 and 55,500/s (`duramen bench partitions
+/// --for 2s --partitions 1000`; spreads of 3 to 38 %), before [`MATERIALISE_ARENA_SHARE`] saw to
+/// that.
 pub const MATERIALISE_IN_FLIGHT: usize = 8;
-/// Of many logs with little each, how many are queued for a write at a time.
+/// Of many logs with little each, one is written at a time while the arena is over half full, and
+/// one more for each such share of it in use beyond.
+///
+/// With [`MATERIALISE_IN_FLIGHT`] at once a write carried 6.6 single records, 7 KiB, and 62,200/s
+/// were taken (measured as there). With shares of 32, 64 and 128 it carries 21, 22 KiB, and 78,300,
+/// 77,700 and 82,500/s were taken (medians of two, spreads of 0 to 15 %): the arena settles where
+/// two are in flight. With batches of 100 it fills up, and with 64ths 425 MB/s were taken for 447
+/// (medians of three, spreads of 19 and 13 %).
+pub const MATERIALISE_ARENA_SHARE: usize = 64;
+/// Of many logs with little each, how many are found at a time.
 ///
 /// 8, 32 and 128 took 419, 436 and 439 MB/s, and 67,700, 65,500 and 63,200 single records/s
 /// (measured as [`MATERIALISE_IN_FLIGHT`]): the spreads, 3 to 36 %, are larger.

@@ -6,8 +6,12 @@
 //! write a log is in flight, so no block is ever in two writes at once.
 //!
 //! Who is written next: logs that a checkpoint or a roll waits for, then logs whose tail is worth
-//! a write, then, while the arena is over half full, the largest tail there is.
+//! a write, then, while the arena is over half full, the largest tail there is. Of those no more
+//! at once than memory calls for: it is short by a page whenever one was taken, and as many writes
+//! as there may be each time would leave no tail the time to grow. The fuller the arena, the more.
 //! A log whose next run skips the journal is left alone: the extent brings the tail along.
+
+use std::cmp::Reverse;
 
 use super::log::{Log, LogId};
 use super::segment::{Phase, Segment};
@@ -56,29 +60,42 @@ impl<D: Disk> Store<D> {
 
     fn next_to_write(&mut self) -> Option<LogId> {
         let queued = self.to_flush.pop_front().or_else(|| self.to_write.pop_front());
-        if queued.is_some() || !self.arena.is_pressed() {
+        if queued.is_some() {
             return queued;
         }
-        self.queue_largest();
-        self.to_write.pop_front()
-    }
-
-    /// Queues the logs with the largest tails; less than a block is written only when it must be.
-    /// Several at a time, as looking at all logs takes long where there are many.
-    fn queue_largest(&mut self) {
-        let bytes_min = self.config.extent_bytes_min;
-        let idle = self.logs.iter().filter(|(_, l)| !l.writing && !l.queued);
-        let mut tails: Vec<(std::cmp::Reverse<u64>, LogId)> = idle
-            .map(|(id, l)| (std::cmp::Reverse(l.unmaterialised_bytes()), id))
-            .filter(|(bytes, _)| bytes.0 >= self.block_bytes)
-            .collect();
-        tails.sort_unstable();
-        for (_, id) in tails.into_iter().take(limits::MATERIALISE_SWEEP) {
-            if let Some(log) = self.logs.get_mut(id).filter(|log| !log.awaits_extent(bytes_min)) {
-                log.queued = true;
-                self.to_write.push_back(id);
+        // What is in segments already is freed first: that costs no write.
+        while self.arena.is_pressed() && self.shed() {}
+        if self.writes >= self.writes_for_memory() {
+            return None;
+        }
+        while let Some(id) = self.swept.pop_front() {
+            let log = self.logs.get(id);
+            if log.is_some_and(|l| l.is_sweepable(self.block_bytes, self.config.extent_bytes_min)) {
+                return Some(id);
             }
         }
+        self.sweep();
+        self.swept.pop_front()
+    }
+
+    /// How many writes may be in flight for the sake of memory alone.
+    fn writes_for_memory(&self) -> usize {
+        if !self.arena.is_pressed() {
+            return 0;
+        }
+        let bytes = self.config.arena_bytes;
+        1 + (self.arena.used() - bytes / 2) * limits::MATERIALISE_ARENA_SHARE / bytes
+    }
+
+    /// Finds the logs with the largest tails: several at a time, as looking at all logs takes long
+    /// where there are many. They may be queued for another reason before it is their turn.
+    fn sweep(&mut self) {
+        let (block_bytes, bytes_min) = (self.block_bytes, self.config.extent_bytes_min);
+        let logs = self.logs.iter().filter(|(_, l)| l.is_sweepable(block_bytes, bytes_min));
+        let mut tails: Vec<_> =
+            logs.map(|(id, l)| (Reverse(l.unmaterialised_bytes()), id)).collect();
+        tails.sort_unstable();
+        self.swept.extend(tails.into_iter().take(limits::MATERIALISE_SWEEP).map(|(_, id)| id));
     }
 
     fn write_tail(&mut self, id: LogId) {
@@ -166,6 +183,13 @@ impl<D: Disk> Store<D> {
 }
 
 impl Log {
+    /// Whether there is a block to be written, and nothing else will bring that along. Less than
+    /// a block is written only when it must be.
+    fn is_sweepable(&self, block_bytes: u64, extent_bytes_min: u64) -> bool {
+        let idle = !self.writing && !self.queued;
+        idle && self.unmaterialised_bytes() >= block_bytes && !self.awaits_extent(extent_bytes_min)
+    }
+
     /// Someone waits for the segments to be complete up to a byte.
     pub(super) fn must_flush(&self) -> bool {
         let draining = |s: &Segment| {

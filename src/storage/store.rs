@@ -141,6 +141,8 @@ pub struct Store<D: Disk> {
     pub(super) to_flush: VecDeque<LogId>,
     /// Logs whose tail is worth a write.
     pub(super) to_write: VecDeque<LogId>,
+    /// The logs with the largest tails when that was last looked at, the largest first.
+    pub(super) swept: VecDeque<LogId>,
     /// Writes to segments in flight.
     pub(super) writes: usize,
     /// Segments that have chunks in memory and in the file, oldest first.
@@ -187,6 +189,7 @@ impl<D: Disk> Store<D> {
             extents_postponed: Vec::new(),
             to_flush: VecDeque::new(),
             to_write: VecDeque::new(),
+            swept: VecDeque::new(),
             writes: 0,
             kept: VecDeque::new(),
             run: None,

@@ -40,7 +40,7 @@ pub(super) fn open(disk: Fake) -> Store<Fake> {
     open_with(disk, 6)
 }
 
-fn open_with(mut disk: Fake, journal_files: usize) -> Store<Fake> {
+pub(super) fn open_with(mut disk: Fake, journal_files: usize) -> Store<Fake> {
     let recovered = recover(&mut disk, false).expect("a sound disk");
     let mut config =
         StoreConfig::for_tests(Layout::new("data"), recovered.catalog.start_epoch, FILE_BYTES);
@@ -52,7 +52,7 @@ pub(super) fn new_disk() -> Fake {
     disk_with(1)
 }
 
-fn disk_with(partitions: u32) -> Fake {
+pub(super) fn disk_with(partitions: u32) -> Fake {
     let mut disk = Fake::new(1);
     disk.set_pace(1);
     let topic = TopicRecord {
@@ -76,7 +76,11 @@ fn disk_with(partitions: u32) -> Fake {
 }
 
 pub(super) fn key() -> PartitionKey {
-    PartitionKey { topic_id: TOPIC, partition: 0 }
+    key_of(0)
+}
+
+pub(super) fn key_of(partition: u32) -> PartitionKey {
+    PartitionKey { topic_id: TOPIC, partition }
 }
 
 /// Ticks until nothing is in flight.
@@ -274,8 +278,7 @@ fn more_partitions_than_the_arena_has_pages_take_turns() {
     let mut events = Vec::new();
     for round in 0..3 {
         for partition in 0..partitions {
-            let key = PartitionKey { topic_id: TOPIC, partition };
-            let log = store.find(&key).expect("the log");
+            let log = store.find(&key_of(partition)).expect("the log");
             let sent = model::make_batch(&mut rng, 1, 100, 1_000, None);
             let header = BatchHeader::parse(&sent).expect("our own batch");
             let taken = (0..1000).any(|_| {

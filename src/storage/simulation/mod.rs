@@ -12,6 +12,7 @@ pub mod canary;
 mod damage;
 mod full;
 mod model;
+mod pressure;
 mod reads;
 mod restarts;
 mod world;
