@@ -104,13 +104,14 @@ impl<D: Disk> Store<D> {
 
     /// The step of a read that needs `place..place + len` of a file and finds some of it cold:
     /// waiting for the first window of it that was not brought for this read before. Whatever was,
-    /// and is gone again, is read without the page cache's help.
+    /// and is gone again, is read without the page cache's help, and so is a block that may still
+    /// be written.
     pub(super) fn bring(&mut self, job: &mut Job, place: Place, len: u64) -> Option<Step> {
         let file = match self.readable(job.log, place.base) {
             Ok(file) => file,
             Err(step) => return Some(step),
         };
-        let end = place.position + len;
+        let end = (place.position + len).min(self.settled_end(job.log, place.base));
         let brought = job.brought.filter(|to| to.base == place.base).map_or(0, |to| to.position);
         let mut position = place.position.max(brought);
         while position < end {
@@ -166,7 +167,7 @@ impl<D: Disk> Store<D> {
             if self.begin_window(window).is_some() {
                 self.readahead.has_turn = false;
             } else {
-                self.end_window(window, false);
+                self.end_window(window);
             }
         }
     }
@@ -191,19 +192,18 @@ impl<D: Disk> Store<D> {
         if let Some(log) = self.logs.get_mut(window.log) {
             log.in_flight -= 1;
         }
-        self.end_window(window, true);
+        self.end_window(window);
         self.delete_segments(window.log);
         self.consider_trashing(window.log);
     }
 
-    /// Lets the reads of a window go on.
-    fn end_window(&mut self, window: Window, was_tried: bool) {
+    /// Lets the reads of a window go on, and not ask for it again: whatever became of it, they get
+    /// ahead.
+    fn end_window(&mut self, window: Window) {
         let wanted = self.readahead.windows.remove(&window).unwrap_or_default();
         for id in wanted.readers {
             let Some(mut job) = self.reads.jobs.remove(&id.0) else { continue };
-            if was_tried {
-                job.brought = Some(Place { base: window.base, position: window.end() });
-            }
+            job.brought = Some(Place { base: window.base, position: window.end() });
             self.go_on(id, job, Step::Again);
         }
     }

@@ -1,7 +1,10 @@
 //! Reading: long polls, offsets by time, deleted records.
 
+use std::fs::File;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use duramen::limits;
 use duramen_protocol::batch::{BatchBuilder, Codec};
 use duramen_protocol::native::messages::{
     DeleteRecords, FindOffset, FindOffsetAnswer, OffsetQuery, Ping, Read,
@@ -9,8 +12,8 @@ use duramen_protocol::native::messages::{
 use duramen_protocol::native::{ErrorCode, ErrorDetail};
 
 use crate::one_partition::{one_core, one_partition, open};
-use crate::support::server::folder;
-use crate::support::wire::{batch, texts};
+use crate::support::server::{files_below, folder};
+use crate::support::wire::{Wire, batch, texts};
 
 #[test]
 fn a_read_waits_for_what_is_not_there_yet() {
@@ -47,6 +50,43 @@ fn a_read_waits_for_min_bytes_and_then_takes_what_there_is() {
     wire.send(handle, &read);
     let (head, bytes) = wire.frame().records().unwrap();
     assert_eq!((head.durable_end, bytes.len()), (2, 0));
+}
+
+/// Partitions that end a little before, at and behind where what comes to the page cache at a time
+/// ends: a block that may still be written is not brought.
+#[test]
+fn a_cold_partition_of_any_length_is_read_to_its_end() {
+    let at_a_time = limits::READAHEAD_BYTES as usize;
+    let lengths = [at_a_time - 100, at_a_time, at_a_time + 100, at_a_time + 4096 + 100];
+    let value = |bytes: usize| batch(&["x".repeat(bytes)]);
+    let overhead = value(60_000).len() - 60_000;
+    let dir = folder();
+    let server = one_core(dir.path());
+    let mut wire = Wire::connect(server.address);
+    wire.create("events", lengths.len() as u32);
+    for (partition, &bytes) in lengths.iter().enumerate() {
+        let handle = wire.open("events", partition as u32).handle;
+        let mut left = bytes;
+        while left > 0 {
+            let batch = value(left.min(90_000 + overhead) - overhead);
+            wire.append(handle, &batch).unwrap();
+            left -= batch.len();
+        }
+    }
+    assert!(server.stop().success());
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log");
+    for log in files_below(dir.path()).into_iter().filter(is_log) {
+        let file = File::open(log).unwrap();
+        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+    let server = one_core(dir.path());
+    let mut wire = Wire::connect(server.address);
+    for (partition, &bytes) in lengths.iter().enumerate() {
+        let opened = wire.open("events", partition as u32);
+        let texts = wire.read_all(opened.handle, opened.durable_end);
+        let read: usize = texts.iter().map(|text| text.len() + overhead).sum();
+        assert_eq!(read, bytes);
+    }
 }
 
 #[test]
