@@ -89,12 +89,14 @@ fn nothing_was_skipped(deeds: &Deeds, records: i64) {
 }
 
 /// Ends the source; the members process the rest, and nothing was skipped.
-fn settle(source: Source, members: Members) {
+///
+/// What is committed is what was committed last. That can be less than all: librdkafka now and then
+/// hands a member that is given a partition again what it had fetched of it the first time.
+fn settle(source: Source, mut members: Members) {
     let records = source.stop();
     members.wait("all committed", |deeds| have_committed(deeds, records));
-    let all = (0..PARTITIONS).map(|partition| (partition, records));
-    assert_eq!(members.committed(PARTITIONS), all.collect());
     nothing_was_skipped(&members.finish(), records);
+    assert_eq!(members.committed(PARTITIONS), members.told());
 }
 
 /// Three members, of which one, that is a process, is killed: what they had done before, and when

@@ -35,6 +35,8 @@ pub struct Members {
 #[derive(Default)]
 struct Crew {
     deeds: Mutex<Deeds>,
+    /// What was committed last of each partition, by whomever.
+    committed: Mutex<BTreeMap<i32, i64>>,
     done: Condvar,
 }
 
@@ -185,6 +187,11 @@ impl Members {
         self.crew.deeds.lock().unwrap().clone()
     }
 
+    /// What was committed last of each partition, as the members were told.
+    pub fn told(&self) -> BTreeMap<i32, i64> {
+        self.crew.committed.lock().unwrap().clone()
+    }
+
     /// What is committed, as a client that just comes hears it.
     pub fn committed(&self, partitions: i32) -> BTreeMap<i32, i64> {
         let mut config = member_config(self.address, &self.group, self.assignor);
@@ -201,7 +208,7 @@ impl Members {
     }
 
     /// All leave.
-    pub fn finish(mut self) -> Deeds {
+    pub fn finish(&mut self) -> Deeds {
         let names: Vec<&str> = self.threads.keys().copied().collect();
         names.into_iter().for_each(|name| self.leave(name));
         self.deeds()
@@ -234,6 +241,7 @@ fn step(consumer: &BaseConsumer<Work>, crew: &Crew, topic: &str, name: &str) {
     take(consumer, |place| crew.note(name, |deed| deed.taken.push(place)));
     let assigned = assigned(consumer);
     if let Some(committed) = commit(consumer, topic) {
+        crew.committed.lock().unwrap().extend(&committed);
         crew.note(name, |deed| deed.committed.extend(committed));
     }
     crew.note(name, |deed| deed.assigned = assigned);

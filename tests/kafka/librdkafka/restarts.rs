@@ -144,13 +144,13 @@ fn promised(deeds: &Deeds) -> BTreeMap<i32, i64> {
     promised
 }
 
-/// Fails unless what was committed still is.
+/// Fails unless what was committed last still is.
 fn stays(members: &Members) {
-    let promised = promised(&members.deeds());
+    let told = members.told();
     let committed = members.committed(PARTITIONS);
-    for (partition, offset) in &promised {
+    for (partition, offset) in &told {
         let now = committed.get(partition);
-        assert!(now >= Some(offset), "partition {partition}: {promised:?}, now {committed:?}");
+        assert!(now >= Some(offset), "partition {partition}: {told:?}, now {committed:?}");
     }
 }
 
