@@ -64,7 +64,7 @@ impl<D: Disk> Store<D> {
             return queued;
         }
         // What is in segments already is freed first: that costs no write.
-        while self.arena.is_pressed() && self.shed() {}
+        self.relieve();
         if self.writes >= self.writes_for_memory() {
             return None;
         }
@@ -132,7 +132,7 @@ impl<D: Disk> Store<D> {
         }
         self.kept.push_back((id, base));
         self.consider_indexes(id, base);
-        while self.arena.is_pressed() && self.shed() {}
+        self.relieve();
         self.consider_sealing(id);
         self.flushed(id);
         self.consider_materialising(id);
@@ -144,6 +144,11 @@ impl<D: Disk> Store<D> {
         if let Some(log) = self.logs.get_mut(id) {
             log.writing = false;
         }
+    }
+
+    /// Frees what is in segments too, as long as the arena is over half full.
+    fn relieve(&mut self) {
+        while self.arena.is_pressed() && self.shed() {}
     }
 
     /// Frees memory that holds nothing but what is in segments too, oldest first; a large block

@@ -88,14 +88,16 @@ impl Fake {
 
     /// Operations in flight that are held back.
     pub fn held(&self) -> Vec<Token> {
-        let held = self.flights.values().filter(|flight| !flight.holds.is_empty());
-        held.map(|flight| flight.token).collect()
+        self.held_flights().map(|flight| flight.token).collect()
     }
 
     /// What those are.
     pub fn held_kinds(&self) -> Vec<Kind> {
-        let held = self.flights.values().filter(|flight| !flight.holds.is_empty());
-        held.map(|flight| flight.kind).collect()
+        self.held_flights().map(|flight| flight.kind).collect()
+    }
+
+    fn held_flights(&self) -> impl Iterator<Item = &Flight> {
+        self.flights.values().filter(|flight| !flight.holds.is_empty())
     }
 
     /// Bytes that all files occupy, in blocks of 4096.

@@ -309,6 +309,10 @@ fn leads(node: i32, partition: i32) -> ErrorCode {
     if partition % 2 == node { ErrorCode::NONE } else { ErrorCode::NOT_LEADER_OR_FOLLOWER }
 }
 
+fn controls(node: i32) -> ErrorCode {
+    if node == 1 { ErrorCode::NONE } else { ErrorCode::NOT_CONTROLLER }
+}
+
 fn end(log: &[(Vec<u8>, i64)]) -> i64 {
     log.last().map_or(0, |(_, end)| *end)
 }
@@ -330,7 +334,7 @@ fn create<'q>(
 ) -> CreateTopicsResponse<'q> {
     let topic = &asked.topics[0];
     assert_eq!(topic.replication_factor, if version >= 4 { -1 } else { 1 });
-    let error_code = if node == 1 { ErrorCode::NONE } else { ErrorCode::NOT_CONTROLLER };
+    let error_code = controls(node);
     if error_code.is_ok() {
         state.made += 1;
         let partitions = vec![Vec::new(); topic.num_partitions as usize];
@@ -350,7 +354,7 @@ fn delete<'q>(
         true => asked.topics[0].name.unwrap(),
         false => asked.topic_names[0],
     };
-    let error_code = if node == 1 { ErrorCode::NONE } else { ErrorCode::NOT_CONTROLLER };
+    let error_code = controls(node);
     if error_code.is_ok() {
         state.topics.remove(name);
     }
